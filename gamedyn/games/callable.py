@@ -1,0 +1,316 @@
+"""The neural world: a flat torch vector, and a field by autograd.
+
+Every product is built so that it can be differentiated again when gradients are enabled: a transform
+such as `unrolled` differentiates through the field, a spectrum differentiates through the transform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from gamedyn.games.exact import ExactField
+from gamedyn.games.field import Element, Field, NotInThisWorld, Player, Seed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DENSE_LIMIT = 64  # up to this dimension linear systems are solved densely
+NEWTON_STEPS = 12
+
+
+class TorchField(Field):
+    """v and its Jacobian products by automatic differentiation.
+
+    Parameters
+    ----------
+    players : sequence of Player
+    costs : callable, optional
+        z -> one scalar per player.  With a batch `(d, batch)` it returns the sums over the batch.
+    field : callable, optional
+        z -> v(z), for a game without costs.
+    project : callable, optional
+        The projection onto the constraints.
+    """
+
+    world = "neural"
+
+    def __init__(
+        self,
+        players: Sequence[Player],
+        costs: Callable[[Tensor], Sequence[Tensor]] | None = None,
+        field: Callable[[Tensor], Tensor] | None = None,
+        project: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.players = tuple(players)
+        self.costs = costs
+        self._field = field
+        self._project = project
+
+    def mask(self, i: int, u: Element) -> Tensor:
+        import torch
+
+        p = self.players[i]
+        shape = u.shape[1:]
+        return torch.cat([u.new_zeros((p.start, *shape)), u[p.slice], u.new_zeros((u.shape[0] - p.stop, *shape))])
+
+    def diagonal(self, weights: tuple[float, ...], u: Element) -> Tensor:
+        return u.new_tensor(weights) * u
+
+    def __call__(self, z: Element) -> Tensor:
+        import torch
+
+        if self._field is not None:
+            return self._field(z)
+        create = torch.is_grad_enabled()
+        with torch.enable_grad():
+            w = _variable(z)
+            costs = self._costs(w)
+            parts = []
+            for i, (p, cost) in enumerate(zip(self.players, costs, strict=True)):
+                (g,) = torch.autograd.grad(
+                    cost, w, create_graph=create, retain_graph=create or i + 1 < len(costs), materialize_grads=True
+                )
+                parts.append(g[p.slice])
+            return torch.cat(parts)
+
+    def part(self, i: int, z: Element) -> Tensor:
+        return self.mask(i, self(z) if self._field is not None else self.grad(i, z))
+
+    def grad(self, i: int, z: Element) -> Tensor:
+        import torch
+
+        if self.costs is None:
+            raise self.missing("grad", "the game is given by its field alone, without costs")
+        create = torch.is_grad_enabled()
+        with torch.enable_grad():
+            w = _variable(z)
+            (g,) = torch.autograd.grad(self._costs(w)[i], w, create_graph=create, materialize_grads=True)
+        return g
+
+    def hvp(self, i: int, z: Element, u: Element) -> Tensor:
+        return self.pullback(lambda w: self.grad(i, w), z, u)  # a Hessian is its own transpose
+
+    def jvp(self, z: Element, u: Element) -> Tensor:
+        return self.derivative(self, z, u)
+
+    def vjp(self, z: Element, u: Element) -> Tensor:
+        return self.pullback(self, z, u)
+
+    def derivative(self, fn: Callable[[Element], Element], z: Element, u: Element) -> Tensor:
+        import torch
+
+        create = torch.is_grad_enabled()
+        with torch.enable_grad():  # two reverse passes: the transpose is linear in its seed
+            w = _variable(z)
+            image = fn(w)
+            seed = torch.zeros_like(image, requires_grad=True)
+            if not image.requires_grad:
+                return torch.zeros_like(u)
+            (transposed,) = torch.autograd.grad(image, w, seed, create_graph=True, materialize_grads=True)
+            if not transposed.requires_grad:
+                return torch.zeros_like(u)
+            (product,) = torch.autograd.grad(transposed, seed, u, create_graph=create, materialize_grads=True)
+        return product
+
+    def pullback(self, fn: Callable[[Element], Element], z: Element, u: Element | Seed) -> Tensor:
+        import torch
+
+        create = torch.is_grad_enabled()
+        with torch.enable_grad():
+            w = _variable(z)
+            image = fn(w)
+            seed = u(image) if callable(u) else u
+            if not image.requires_grad:
+                return torch.zeros_like(seed)
+            (product,) = torch.autograd.grad(image, w, seed, create_graph=create, materialize_grads=True)
+        return product
+
+    def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Tensor:
+        import torch
+
+        def newton(w: Tensor) -> Tensor:
+            """One Newton step; differentiable to first order at the solution."""
+            with torch.enable_grad():
+                residual = fn(w) - rhs
+            with torch.no_grad():
+                base = w.detach()
+                step = _linear_solve((lambda u: fn(u)) if linear else (lambda u: self.derivative(fn, base, u)))
+            return w - step(residual)
+
+        with torch.no_grad():
+            w = rhs.detach()
+            for _ in range(1 if linear else NEWTON_STEPS):
+                w = newton(w).detach()
+        return newton(w) if torch.is_grad_enabled() else w
+
+    def point(self, z: Element) -> Tensor:
+        return z if self._project is None else self._project(z)
+
+    def _costs(self, z: Tensor) -> Sequence[Tensor]:
+        assert self.costs is not None
+        costs = self.costs(z)
+        if len(costs) != len(self.players):
+            raise ValueError(f"{len(costs)} costs for {len(self.players)} players; return one scalar per player")
+        return costs
+
+
+def _variable(z: Tensor) -> Tensor:
+    """z itself if it is part of a graph, else a fresh leaf."""
+    return z if z.requires_grad else z.detach().requires_grad_()
+
+
+def _linear_solve(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """r -> M⁻¹r for the linear map `apply`: dense up to DENSE_LIMIT, GMRES above; differentiable in r."""
+    import numpy as np
+    import torch
+    from scipy.sparse.linalg import LinearOperator, gmres
+
+    def solve(r: Tensor) -> Tensor:
+        d = r.shape[0]
+        if r.ndim == 2:
+            return torch.stack([_single(r[:, k], k, r) for k in range(r.shape[1])], dim=1)
+        if d <= DENSE_LIMIT:
+            with torch.no_grad():
+                matrix = torch.stack([apply(e) for e in torch.eye(d, dtype=r.dtype, device=r.device)], dim=1)
+            return torch.linalg.solve(matrix, r)
+        if r.requires_grad:
+            raise NotInThisWorld(
+                "invert", "neural", f"differentiating a resolvent needs d <= {DENSE_LIMIT}, this game has d = {d}"
+            )
+
+        def product(x: Any) -> Any:
+            with torch.no_grad():
+                return apply(torch.as_tensor(x, dtype=r.dtype, device=r.device)).cpu().double().numpy()
+
+        operator = LinearOperator((d, d), matvec=product, dtype=np.float64)
+        rtol = 1e-12 if r.dtype == torch.float64 else 1e-6
+        solution, _ = gmres(operator, r.detach().cpu().double().numpy(), rtol=rtol, atol=0.0, restart=50, maxiter=20)
+        return torch.as_tensor(solution, dtype=r.dtype, device=r.device)
+
+    def _single(column: Tensor, k: int, r: Tensor) -> Tensor:
+        raise NotInThisWorld("invert", "neural", "linear systems are solved one state at a time; pass z of shape (d,)")
+
+    return solve
+
+
+@dataclass(frozen=True, eq=False)
+class CallableGame:
+    """A game whose costs are torch callables of the joint vector `(d,)`; build it with `callable_game`.
+
+    Attributes
+    ----------
+    players : tuple of Player
+    costs : callable
+        z -> one scalar per player.
+    """
+
+    players: tuple[Player, ...]
+    costs: Callable[[Any], Sequence[Any]]
+    name: str = "callable game"
+    parameters: tuple[str, ...] = ()
+    project: Callable[[Any], Any] | None = field(default=None)
+
+    worlds = ("neural",)
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates d of the joint state."""
+        return self.players[-1].stop
+
+    def field(self, world: str = "neural", params: Mapping[str, Any] | None = None) -> Field:
+        """The joint gradient field; only the neural world is supplied.
+
+        Raises
+        ------
+        NotInThisWorld
+            For every other world: a Python callable has no formula.
+        ValueError
+            If `params` is not empty.
+        """
+        if params:
+            raise ValueError(f"'{self.name}' has no parameters, got {list(params)}; close over them in the callables")
+        if world != "neural":
+            raise NotInThisWorld("field", world, "the costs are torch callables without a formula")
+        return TorchField(self.players, self.costs, project=self.project)
+
+
+def callable_game(
+    costs: Sequence[Callable[[Any], Any]] | Callable[[Any], Sequence[Any]],
+    sizes: Sequence[int],
+    *,
+    name: str = "callable game",
+) -> CallableGame:
+    """A game from torch callables.
+
+    Parameters
+    ----------
+    costs : sequence of callables, or one callable
+        `costs[i](z)` is the scalar that player i minimises, z the joint vector `(d,)`.  A single
+        callable returns all costs at once, so that work can be shared between players.
+    sizes : sequence of int
+        Coordinates per player, in order.
+
+    Raises
+    ------
+    ValueError
+        If counts differ or a size is not positive.
+
+    Examples
+    --------
+    >>> import gamedyn as gd, torch
+    >>> g = gd.callable_game([lambda z: z[0] * z[1], lambda z: -z[0] * z[1]], sizes=[1, 1])
+    >>> gd.field(g, torch.tensor([1.0, 2.0]))
+    tensor([ 2., -1.])
+    """
+    sizes = [int(s) for s in sizes]
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"sizes must be positive integers, one per player, got {sizes}")
+    if callable(costs):
+        together = costs
+    else:
+        functions = list(costs)
+        if len(functions) != len(sizes):
+            raise ValueError(f"{len(functions)} costs for {len(sizes)} players; give one callable per player")
+
+        def together(z: Any) -> Sequence[Any]:
+            return [c(z) for c in functions]
+
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    players = tuple(Player(f"player{k + 1}", s, s + n) for k, (s, n) in enumerate(zip(starts, sizes, strict=True)))
+    return CallableGame(players, together, name=name)
+
+
+def torch_field(source: ExactField) -> TorchField:
+    """The neural world of a symbolic game: its formulas printed as torch code."""
+    import torch
+
+    table = {s: sp.Symbol(f"a{k}", real=True) for k, s in enumerate(source.symbols)}
+
+    def printed(expressions: Sequence[sp.Expr]) -> Callable[..., Sequence[Any]]:
+        # floats, because torch has no rationals and lambdify would print sqrt(2) as a call on an int
+        numeric = [sp.sympify(e).xreplace(table) for e in expressions]
+        numeric = [e.xreplace({n: sp.Float(n, 17) for n in e.atoms(sp.NumberSymbol)}) for e in numeric]
+        numeric = [e.replace(lambda t: t.is_number and not t.is_Rational and t.is_Pow, lambda t: sp.Float(t, 17)) for e in numeric]
+        namespace = [{"Abs": torch.abs, "sign": torch.sign, "Max": torch.maximum, "Min": torch.minimum}, torch]
+        function = sp.lambdify(list(table.values()), numeric, modules=namespace, cse=True)
+        return lambda z: [v if isinstance(v, torch.Tensor) else torch.full_like(z[0], float(v)) for v in function(*z)]
+
+    project = None
+    if source.box:
+        d = len(source.symbols)
+        low = torch.tensor([float(source.box[k][0]) if k in source.box else -torch.inf for k in range(d)], dtype=torch.float64)
+        high = torch.tensor([float(source.box[k][1]) if k in source.box else torch.inf for k in range(d)], dtype=torch.float64)
+
+        def project(z: Tensor) -> Tensor:
+            shape = (-1,) + (1,) * (z.ndim - 1)
+            return torch.clamp(z, low.to(z).reshape(shape), high.to(z).reshape(shape))
+
+    if source.costs is None:
+        components = printed(source.field_function.outputs)
+        return TorchField(source.players, field=lambda z: torch.stack(list(components(z))), project=project)
+    costs = printed(source.costs)
+    return TorchField(source.players, lambda z: [c.sum() for c in costs(z)], project=project)

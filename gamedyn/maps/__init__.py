@@ -1,0 +1,1 @@
+"""One step of a method as a map, in every world."""

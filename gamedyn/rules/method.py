@@ -1,0 +1,274 @@
+"""A method: a rule (wrapped or not) over a preconditioner over transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import sympy as sp
+
+from gamedyn.games.field import DerivedField, Element, Field, Player, Seed
+from gamedyn.games.linear import LinearField
+from gamedyn.rules.preconditioners import Adam, RMSProp
+from gamedyn.rules.transforms import Transform
+
+
+@dataclass(frozen=True, init=False)
+class Method:
+    """rule(preconditioner(transform(game))), written from the outside in.
+
+    `Method(Extragradient(0.1), Adam(), unrolled(5, lr=0.1))` runs extragradient on the Adam direction of
+    the unrolled game.  A plain rule is a method as it stands.
+
+    Parameters
+    ----------
+    rule : Rule
+        A rule, wrapped or not.
+    layers : preconditioner and transforms
+        At most one preconditioner, first; then transforms, the outermost first.
+
+    Raises
+    ------
+    TypeError
+        If a layer is no preconditioner or transform, or the preconditioner is not the first layer.
+    """
+
+    rule: Any
+    preconditioner: Any
+    transforms: tuple[Any, ...]
+
+    def __init__(self, rule: Any, *layers: Any) -> None:
+        if isinstance(rule, Method):
+            layers = (*([rule.preconditioner] if rule.preconditioner else []), *rule.transforms, *layers)
+            rule = rule.rule
+        preconditioner = layers[0] if layers and isinstance(layers[0], (Adam, RMSProp)) else None
+        transforms = layers[1:] if preconditioner is not None else layers
+        for layer in transforms:
+            if not isinstance(layer, Transform):
+                raise TypeError(
+                    f"{layer!r} is no transform; write Method(rule, preconditioner, transform, ...), "
+                    f"with at most one preconditioner, first"
+                )
+        object.__setattr__(self, "rule", rule)
+        object.__setattr__(self, "preconditioner", preconditioner)
+        object.__setattr__(self, "transforms", tuple(transforms))
+
+    def field(self, F: Field) -> Field:
+        """F seen through the transforms, the innermost (last) first."""
+        for transform in reversed(self.transforms):
+            F = transform.field(F)
+        return F
+
+    def __repr__(self) -> str:
+        layers = [self.rule, *([self.preconditioner] if self.preconditioner else []), *self.transforms]
+        return " ∘ ".join(label(layer) for layer in layers)
+
+
+def as_method(method: Any) -> Method:
+    """A rule or a method, as a method.
+
+    Raises
+    ------
+    TypeError
+        If it has no `init` and `step`.
+    """
+    if isinstance(method, Method):
+        return method
+    if isinstance(method, type) or not (callable(getattr(method, "init", None)) and callable(getattr(method, "step", None))):
+        raise TypeError(f"{method!r} is no rule: a rule has init(F, z) and step(F, z, memory); give e.g. Extragradient(lr=0.1)")
+    return Method(method)
+
+
+def label(part: Any) -> str:
+    """A rule or layer in a few characters: its name and its numbers."""
+    if isinstance(part, Method):
+        return repr(part)
+    if not is_dataclass(part):
+        return str(part)
+    inner = []
+    for f in fields(part):
+        value = getattr(part, f.name)
+        if value is None or (f.default is not f.default_factory and value == f.default):
+            continue
+        inner.append(label(value) if is_dataclass(value) else f"{f.name}={_short(value)}")
+    return f"{type(part).__name__}({', '.join(inner)})"
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else getattr(value, "__name__", str(value))
+
+
+# parameters of a method --------------------------------------------------------------------------
+
+
+def map_numbers(part: Any, fn: Callable[[Any], Any]) -> Any:
+    """The same method with `fn` applied to every float, Rational or symbolic coefficient (not to counts)."""
+    if isinstance(part, Method):
+        layers = [part.preconditioner] if part.preconditioner else []
+        return Method(map_numbers(part.rule, fn), *(map_numbers(p, fn) for p in (*layers, *part.transforms)))
+    if not is_dataclass(part) or isinstance(part, type):
+        return part
+    changes = {}
+    for f in fields(part):
+        value = getattr(part, f.name)
+        if isinstance(value, (float, sp.Expr)):
+            changes[f.name] = fn(value)
+        elif is_dataclass(value) and not isinstance(value, type):
+            changes[f.name] = map_numbers(value, fn)
+        elif isinstance(value, tuple) and any(isinstance(v, (float, sp.Expr)) for v in value):
+            changes[f.name] = tuple(fn(v) if isinstance(v, (float, sp.Expr)) else v for v in value)
+    return replace(part, **changes)
+
+
+def coefficients(part: Any) -> list[Any]:
+    """Every float, Rational or symbolic coefficient of a method."""
+    found: list[Any] = []
+    map_numbers(part, lambda v: found.append(v) or v)
+    return found
+
+
+def with_parameter(method: Any, path: str, value: Any) -> Method:
+    """The method with one coefficient replaced.
+
+    Parameters
+    ----------
+    method : Rule or Method
+    path : str
+        A field of the rule, looked up through wrappers ("lr"), or of a layer ("unrolled.lr", "tau").
+    value : number or Symbol
+
+    Raises
+    ------
+    ValueError
+        If no part of the method has that field, or several layers have it.
+    """
+    method = as_method(method)
+    owner, _, name = path.rpartition(".")
+    rule = _replace_in_rule(method.rule, owner, name, value)
+    if rule is not None:
+        layers = [method.preconditioner] if method.preconditioner else []
+        return Method(rule, *layers, *method.transforms)
+    layers = [p for p in (method.preconditioner, *method.transforms) if p is not None]
+    hits = [k for k, p in enumerate(layers) if _has(p, owner, name)]
+    if len(hits) != 1:
+        names = [f"{type(p).__name__}.{f.name}" for p in (method.rule, *layers) for f in fields(p)]
+        raise ValueError(f"'{path}' names {len(hits)} coefficients of {method!r}; it has {names}")
+    layers[hits[0]] = replace(layers[hits[0]], **{name: value})
+    return Method(method.rule, *layers)
+
+
+def _has(part: Any, owner: str, name: str) -> bool:
+    return owner in ("", type(part).__name__) and is_dataclass(part) and any(f.name == name for f in fields(part))
+
+
+def _replace_in_rule(rule: Any, owner: str, name: str, value: Any) -> Any:
+    if _has(rule, owner, name):
+        return replace(rule, **{name: value})
+    inner = getattr(rule, "rule", None)
+    if inner is None:
+        return None
+    changed = _replace_in_rule(inner, owner, name, value)
+    return None if changed is None else replace(rule, rule=changed)
+
+
+# cost of a step ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one step costs.
+
+    Attributes
+    ----------
+    gradients : Rational
+        In units of one evaluation of all players' gradients; a Jacobian or Hessian product of all
+        players counts as two, one player's part as its share.
+    solves : int
+        Implicit equations and linear systems solved, not counted as gradients.
+    """
+
+    gradients: sp.Rational
+    solves: int
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the step needs no solve, so that `gradients` says it all."""
+        return self.solves == 0
+
+
+class CountingField(DerivedField):
+    """A field that counts what is asked of it."""
+
+    def __init__(self, base: Field) -> None:
+        super().__init__(base)
+        self.gradients = sp.Rational(0)
+        self.solves = 0
+
+    def _count(self, whole: int, share: bool = False) -> None:
+        self.gradients += sp.Rational(whole, len(self.players) if share else 1)
+
+    def __call__(self, z: Element) -> Element:
+        self._count(1)
+        return self.base(z)
+
+    def part(self, i: int, z: Element) -> Element:
+        self._count(1, share=True)
+        return self.base.part(i, z)
+
+    def grad(self, i: int, z: Element) -> Element:
+        self._count(1, share=True)
+        return self.base.grad(i, z)
+
+    def hvp(self, i: int, z: Element, u: Element) -> Element:
+        self._count(2, share=True)
+        return self.base.hvp(i, z, u)
+
+    def jvp(self, z: Element, u: Element) -> Element:
+        self._count(2)
+        return self.base.jvp(z, u)
+
+    def vjp(self, z: Element, u: Element) -> Element:
+        self._count(2)
+        return self.base.vjp(z, u)
+
+    def derivative(self, fn: Callable[[Element], Element], z: Element, u: Element) -> Element:
+        return self._differentiated(fn, z)
+
+    def pullback(self, fn: Callable[[Element], Element], z: Element, u: Element | Seed) -> Element:
+        image = self._differentiated(fn, z)
+        return u(image) if callable(u) else u
+
+    def _differentiated(self, fn: Callable[[Element], Element], z: Element) -> Element:
+        before = self.gradients
+        image = fn(z)
+        self.gradients += 2 * (self.gradients - before)  # each gradient on the way gives one Hessian product
+        return image
+
+    def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Element:
+        self.solves += 1
+        return rhs
+
+
+def step_cost(method: Any, n_players: int = 2) -> StepCost:
+    """What one step of a method costs on a game of `n_players`, counted by running it.
+
+    Examples
+    --------
+    >>> import gamedyn as gd
+    >>> gd.step_cost(gd.Extragradient(0.1)).gradients
+    2
+    >>> gd.step_cost(gd.Method(gd.Simultaneous(0.1), gd.unrolled(5, lr=0.1))).gradients
+    17/2
+    """
+    method = as_method(method)
+    players = [Player(f"p{i}", i, i + 1) for i in range(n_players)]
+    zero = sp.ImmutableMatrix(sp.zeros(n_players))
+    counter = CountingField(LinearField(players, hessians=[zero] * n_players))
+    exact = map_numbers(Method(method.rule, *method.transforms), lambda v: sp.nsimplify(v) if isinstance(v, float) else v)
+    F = exact.field(counter)
+    z = sp.ImmutableMatrix(sp.ones(n_players, 1))
+    memory = exact.rule.init(F, z)
+    counter.gradients, counter.solves = sp.Rational(0), 0
+    exact.rule.step(F, z, memory)
+    return StepCost(sp.Rational(counter.gradients), counter.solves)

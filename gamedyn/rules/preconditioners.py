@@ -1,0 +1,198 @@
+"""Preconditioners: nonlinear in the field, with a state per player.
+
+They exist in the array and the neural world.  The state advances at every evaluation of a player's
+part, in the order in which the rule calls it, and the step map carries it along as memory.  A
+normalised step has no Jacobian at an equilibrium; `.frozen(state)` is the diagonal that has one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from gamedyn.games.field import DerivedField, Element, Field, Scalar
+from gamedyn.rules.rule import Memory
+from gamedyn.rules.transforms import Transform
+
+
+@dataclass(frozen=True)
+class Adam:
+    """The field divided by a running root mean square, with momentum.
+
+        m ← beta1 m + (1 - beta1) v,   s ← beta2 s + (1 - beta2) v²
+        v ↦ m̂ / (√ŝ + eps),   m̂ = m/(1 - beta1ᵗ),  ŝ = s/(1 - beta2ᵗ)
+
+    Parameters
+    ----------
+    beta1, beta2 : float
+        Decay of the first and second moment, in [0, 1).
+    eps : float
+        Added to the root, > 0.
+    bias_correction : bool
+        Whether m and s are divided by 1 - betaᵗ; t counts the evaluations of the player's part.
+
+    References
+    ----------
+    .. [1] D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, ICLR 2015, arXiv:1412.6980.
+    """
+
+    beta1: Scalar = 0.9
+    beta2: Scalar = 0.999
+    eps: Scalar = 1e-8
+    bias_correction: bool = True
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """m, s and the count t of evaluations, all zero."""
+        return (0 * z, 0 * z, 0 * z)
+
+    def advance(self, state: Memory, v: Element) -> tuple[Element, Memory]:
+        """The direction for the field value v, and the next state."""
+        m, s, t = state
+        m = self.beta1 * m + (1 - self.beta1) * v
+        s = self.beta2 * s + (1 - self.beta2) * (v * v)
+        t = t + 1
+        if not self.bias_correction:
+            return m / (s**0.5 + self.eps), (m, s, t)
+        return (m / (1 - self.beta1**t)) / ((s / (1 - self.beta2**t)) ** 0.5 + self.eps), (m, s, t)
+
+    def field(self, F: Field, state: Memory) -> PreconditionedField:
+        """The preconditioned field, holding its state."""
+        return PreconditionedField(F, self, state)
+
+    def frozen(self, state: Memory) -> frozen:
+        """The diagonal 1/(√ŝ + eps) of a state (arrays or tensors), as a transform."""
+        return _frozen(self, state)
+
+
+@dataclass(frozen=True)
+class RMSProp:
+    """The field divided by a running root mean square.
+
+        s ← decay s + (1 - decay) v²
+        v ↦ v / (√s + eps)
+
+    Parameters
+    ----------
+    decay : float
+        In [0, 1).
+    eps : float
+        Added to the root, > 0.
+
+    References
+    ----------
+    .. [1] T. Tieleman, G. Hinton, Lecture 6.5, RMSProp (2012).
+    """
+
+    decay: Scalar = 0.99
+    eps: Scalar = 1e-8
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """s, zero."""
+        return (0 * z,)
+
+    def advance(self, state: Memory, v: Element) -> tuple[Element, Memory]:
+        """The direction for the field value v, and the next state."""
+        (s,) = state
+        s = self.decay * s + (1 - self.decay) * (v * v)
+        return v / (s**0.5 + self.eps), (s,)
+
+    def field(self, F: Field, state: Memory) -> PreconditionedField:
+        """The preconditioned field, holding its state."""
+        return PreconditionedField(F, self, state)
+
+    def frozen(self, state: Memory) -> frozen:
+        """The diagonal 1/(√s + eps) of a state (arrays or tensors), as a transform."""
+        return _frozen(self, state)
+
+
+class PreconditionedField(DerivedField):
+    """A field with a memory: every evaluation of a player's part advances that player's state."""
+
+    def __init__(self, base: Field, preconditioner: Any, state: Memory) -> None:
+        super().__init__(base)
+        self.preconditioner = preconditioner
+        self.state = state
+
+    def __call__(self, z: Element) -> Element:
+        direction, self.state = self.preconditioner.advance(self.state, self.base(z))
+        return direction
+
+    def part(self, i: int, z: Element) -> Element:
+        direction, new = self.preconditioner.advance(self.state, self.base.part(i, z))
+        self.state = tuple(s + self.mask(i, n - s) for s, n in zip(self.state, new, strict=True))
+        return self.mask(i, direction)
+
+    def only(self, i: int) -> Field:
+        return PreconditionedPart(self, i)
+
+    def derivative(self, fn: Any, z: Element, u: Element) -> NoReturn:
+        raise self._refusal("derivative")
+
+    def pullback(self, fn: Any, z: Element, u: Any) -> NoReturn:
+        raise self._refusal("pullback")
+
+    def invert(self, fn: Any, rhs: Element, *, linear: bool) -> NoReturn:
+        raise self._refusal("invert")
+
+    def _refusal(self, operation: str) -> Exception:
+        name = type(self.preconditioner).__name__
+        return self.missing(
+            operation, f"a {name} step is normalised and has no Jacobian at an equilibrium; analyse {name}.frozen(state)"
+        )
+
+
+class PreconditionedPart(DerivedField):
+    """Player i of a preconditioned field; it advances the parent's state."""
+
+    def __init__(self, parent: PreconditionedField, player: int) -> None:
+        super().__init__(parent)
+        self.parent, self.player = parent, player
+
+    def __call__(self, z: Element) -> Element:
+        return self.parent.part(self.player, z)
+
+
+@dataclass(frozen=True)
+class frozen(Transform):
+    """A constant positive diagonal: a preconditioner whose state stands still.
+
+        v ↦ diag(weights) v
+
+    Parameters
+    ----------
+    weights : tuple of float
+        One weight per coordinate.
+    """
+
+    weights: tuple[float, ...]
+
+    def field(self, F: Field) -> Field:
+        """The transformed field."""
+        return FrozenField(F, self.weights)
+
+
+class FrozenField(DerivedField):
+    """diag(weights) v."""
+
+    def __init__(self, base: Field, weights: tuple[float, ...]) -> None:
+        super().__init__(base)
+        self.weights = weights
+
+    def __call__(self, z: Element) -> Element:
+        return self.diagonal(self.weights, self.base(z))
+
+    def jvp(self, z: Element, u: Element) -> Element:
+        return self.diagonal(self.weights, self.base.jvp(z, u))
+
+    def vjp(self, z: Element, u: Element) -> Element:
+        return self.base.vjp(z, self.diagonal(self.weights, u))
+
+
+def _frozen(preconditioner: Any, state: Memory) -> frozen:
+    """The diagonal that multiplies v, with momentum and counts left out of the dynamics."""
+    if isinstance(preconditioner, Adam):
+        _, s, t = state
+        s = s / (1 - preconditioner.beta2**t) if preconditioner.bias_correction else s
+    else:
+        (s,) = state
+    return frozen(tuple(float(w) for w in 1 / (s**0.5 + preconditioner.eps)))

@@ -1,0 +1,158 @@
+"""Wrappers: from a rule to a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gamedyn.games.field import Element, Field, Scalar, total
+from gamedyn.rules.basic import Simultaneous
+from gamedyn.rules.rule import Memory
+
+
+@dataclass(frozen=True)
+class alternating:
+    """The rule run player after player, each seeing the moves made before.
+
+        for i in order, steps[i] times:  z ← rule on the field Pᵢv
+
+    Every player keeps a memory of its own (its slots of the rule's memory vectors).  With one step per
+    player a step costs as many gradients as the rule's.
+
+    Parameters
+    ----------
+    rule : Rule
+        Run on `F.only(i)`.
+    order : tuple of int, optional
+        Players in the order of their moves; by default as the game lists them.
+    steps : tuple of int, optional
+        Updates of each entry of `order`; by default one.
+
+    Notes
+    -----
+    On f = xy plain alternation is neutral for 0 < lr < 2: both |ζ| = 1.
+    """
+
+    rule: Any
+    order: tuple[int, ...] | None = None
+    steps: tuple[int, ...] | None = None
+
+    def _moves(self, F: Field) -> list[int]:
+        n = len(F.players)
+        if n < 2:
+            raise ValueError(f"alternating needs at least 2 players, this game has {n}. Use the rule itself.")
+        order = tuple(range(n)) if self.order is None else self.order
+        steps = (1,) * len(order) if self.steps is None else self.steps
+        if not all(0 <= i < n for i in order) or len(steps) != len(order) or min(steps) < 0:
+            raise ValueError(
+                f"order={order} and steps={steps} do not fit {n} players: order lists players 0 to {n - 1}, "
+                f"steps one count >= 0 per entry"
+            )
+        return [i for i, count in zip(order, steps, strict=True) for _ in range(count)]
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """Each player's memory, in its own slots."""
+        n = len(F.players)
+        memories = [self.rule.init(F.only(i), z) for i in range(n)]
+        return tuple(total(F.mask(i, memories[i][k]) for i in range(n)) for k in range(len(memories[0])))
+
+    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
+        """One round."""
+        for i in self._moves(F):
+            own = tuple(F.mask(i, m) for m in memory)
+            z, new = self.rule.step(F.only(i), z, own)
+            memory = tuple(m - o + F.mask(i, p) for m, o, p in zip(memory, own, new, strict=True))
+        return z, memory
+
+
+def Alternating(lr: Scalar, order: tuple[int, ...] | None = None, steps: tuple[int, ...] | None = None) -> alternating:
+    """Alternating gradient descent: the short name of `alternating(Simultaneous(lr), order, steps)`.
+
+    Parameters
+    ----------
+    lr : float or Symbol
+        Step size η > 0.
+    order, steps : tuple of int, optional
+        As in `alternating`.
+    """
+    return alternating(Simultaneous(lr), order, steps)
+
+
+@dataclass(frozen=True)
+class lookahead:
+    """One step of every k inner steps is kept.
+
+        w  = k steps of the rule from z
+        z+ = P(z + alpha (w - z))
+
+    Costs k times the rule's gradients.  The rule's memory runs on through the inner steps.
+
+    Parameters
+    ----------
+    rule : Rule
+    k : int
+        Inner steps, at least 1.
+    alpha : float or Symbol
+        Share of the way that is kept, in (0, 1].
+
+    References
+    ----------
+    .. [1] T. Chavdarova et al., Taming GANs with Lookahead-Minmax, ICLR 2021, arXiv:2006.14567.
+    """
+
+    rule: Any
+    k: int
+    alpha: Scalar
+
+    def __post_init__(self) -> None:
+        if int(self.k) < 1:
+            raise ValueError(f"lookahead needs k >= 1 inner steps, got {self.k}")
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """The rule's memory."""
+        return self.rule.init(F, z)
+
+    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
+        """One update."""
+        w = z
+        for _ in range(int(self.k)):
+            w, memory = self.rule.step(F, w, memory)
+        return F.point(z + self.alpha * (w - z)), memory
+
+
+@dataclass(frozen=True)
+class scheduled:
+    """A rule one of whose coefficients depends on the step.
+
+        step k uses  rule with `parameter` = values(k),  k = 0, 1, 2, …
+
+    Parameters
+    ----------
+    rule : Rule
+    parameter : str
+        A field of the rule.
+    values : callable or tuple
+        values(k), or one period of values.
+
+    Notes
+    -----
+    A tuple is a periodic schedule, analysed as its p-step map; a callable has no spectral radius.
+    """
+
+    rule: Any
+    parameter: str
+    values: Callable[[int], Scalar] | tuple[Scalar, ...]
+
+    def at(self, k: int) -> Any:
+        """The autonomous rule of step k."""
+        value = self.values(k) if callable(self.values) else self.values[k % len(self.values)]
+        return replace(self.rule, **{self.parameter: value})
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """The rule's memory."""
+        return self.at(0).init(F, z)
+
+    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
+        """One update with the coefficients of step 0; a step map asks `at(k)` first."""
+        return self.at(0).step(F, z, memory)

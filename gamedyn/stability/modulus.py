@@ -1,0 +1,68 @@
+"""The spectral radius as an expression, where a closed form is at hand."""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy.polys.domains import QQ
+
+__all__ = ["dominant_modulus"]
+
+
+def _factor_modulus(f: sp.Poly) -> sp.Expr | None:
+    """Largest modulus of the roots of one irreducible factor with real coefficients."""
+    a = f.all_coeffs()
+    if f.degree() == 1:
+        return sp.Abs(sp.factor(a[1] / a[0]))
+    if f.degree() == 2:
+        disc = sp.factor(a[1] ** 2 - 4 * a[2] * a[0])
+        complex_pair = sp.sqrt(sp.expand(sp.cancel(a[2] / a[0])))
+        real_pair = (sp.Abs(a[1]) + sp.sqrt(disc)) / (2 * sp.Abs(a[0]))
+        if disc.is_nonpositive:
+            return complex_pair
+        return real_pair if disc.is_nonnegative else sp.Piecewise((complex_pair, disc < 0), (real_pair, True))
+    if f.free_symbols_in_domain or f.domain not in (sp.ZZ, QQ):
+        return None
+    return _largest([sp.Abs(r) for r in f.all_roots()])
+
+
+def _largest(moduli: list[sp.Expr]) -> sp.Expr:
+    """The largest of some numbers; of equal ones the shortest expression."""
+    top = max(sp.N(m, 40) for m in moduli)
+    return min((m for m in moduli if sp.N(m, 40) >= top * (1 - sp.Float("1e-30", 40))), key=sp.count_ops)
+
+
+def dominant_modulus(p: sp.Poly) -> sp.Expr | None:
+    """The exact spectral radius max |zeta|, where a closed form is at hand.
+
+    Parameters
+    ----------
+    p : sympy.Poly
+        Real polynomial in zeta; symbols are taken with their assumptions.
+
+    Returns
+    -------
+    sympy.Expr or None
+        Radicals for factors of degree at most 2, ``CRootOf`` beyond if the coefficients are rational; ``Max`` of the
+        factors' moduli if they contain symbols; None if a factor of degree 3 or more contains symbols.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> z, h = sp.symbols("zeta h", positive=True)
+    >>> dominant_modulus(sp.Poly((z - 1) ** 2 + h**2, z))
+    sqrt(h**2 + 1)
+    """
+    zeta = p.gens[0]
+    numerator = sp.fraction(sp.together(p.as_expr()))[0]
+    gens = (zeta, *sorted(numerator.free_symbols - {zeta}, key=str))
+    _, factored = sp.Poly(numerator, *gens, extension=True).factor_list()
+    moduli = []
+    for f in (sp.Poly(f.as_expr(), zeta, extension=True) for f, _ in factored):
+        if f.degree() > 0:
+            modulus = _factor_modulus(f)
+            if modulus is None:
+                return None
+            moduli.append(modulus)
+    if not moduli:
+        return sp.Integer(0)
+    return sp.Max(*moduli) if any(m.free_symbols for m in moduli) else _largest(moduli)

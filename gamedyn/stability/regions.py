@@ -1,0 +1,373 @@
+"""For which steps does a step map settle? The set of h > 0 at which every root of p(zeta; h) is inside the circle.
+
+    stable  = {h > 0 : |zeta| < 1 for every root of p(.; h)}
+    neutral = {h > 0 : max |zeta| = 1, roots on the circle simple}
+
+p is factored over Q(h) (or Q(alpha)(h)). The zeros of the factors' critical polynomials (:mod:`schur_cohn`) cut h > 0
+into cells on which nothing changes: one rational sample decides a cell, and every boundary point is decided by itself,
+in the number field that it generates.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import groupby, pairwise
+from types import FrameType
+from typing import Any, Literal
+
+import mpmath
+import sympy as sp
+from sympy.polys.domains import QQ
+from sympy.polys.domains.domain import Domain
+
+from gamedyn.stability.crossings import simple_crossing
+from gamedyn.stability.modulus import dominant_modulus
+from gamedyn.stability.schur_cohn import (
+    RealNumberField,
+    RealRoot,
+    circle_part,
+    critical_polynomials,
+    irreducible_factors,
+    is_self_reciprocal,
+    is_squarefree,
+    real_positive_roots,
+)
+from gamedyn.stability.stable_steps import StableSteps
+from gamedyn.stability.step_conditions import step_conditions
+from gamedyn.stability.step_scan import scan_steps
+
+__all__ = ["StableSteps", "dominant_modulus", "stable_region"]
+
+SemisimpleCheck = Callable[[sp.Expr], bool]
+_Status = Literal["stable", "neutral", "unstable"]
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+class _OutOfTime(Exception):
+    pass
+
+
+class _Clock:
+    def __init__(self, limit: float) -> None:
+        self.end = time.monotonic() + limit
+
+    def check(self) -> None:
+        if time.monotonic() > self.end:
+            raise _OutOfTime
+
+
+@contextmanager
+def _interrupted_after(limit: float) -> Iterator[_Clock]:
+    """Checks between sub-steps everywhere; in the main thread also a timer that interrupts a long SymPy call."""
+    clock = _Clock(limit)
+    armed = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not armed:
+        yield clock
+        return
+
+    running = True
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        if running:
+            raise _OutOfTime
+
+    began = time.monotonic()
+    handler = signal.signal(signal.SIGALRM, ring)
+    remaining, interval = signal.getitimer(signal.ITIMER_REAL)
+    try:
+        # It rings again: an exception raised inside a destructor or a callback is swallowed by the interpreter.
+        signal.setitimer(signal.ITIMER_REAL, max(limit, 1e-6), 0.2)
+        yield clock
+    finally:
+        running = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler if handler is not None else signal.SIG_DFL)
+        if remaining:
+            signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - began), 1e-3), interval)
+
+
+# --- exact ------------------------------------------------------------------------------------------------------------
+
+
+def _status(
+    parts: list[sp.Poly | None], powers: list[int], h: sp.Expr, semisimple_check: SemisimpleCheck | None
+) -> _Status:
+    """Combines the factors' circle parts at one h (None: a root outside)."""
+    if any(g is None for g in parts):
+        return "unstable"
+    circles = [(g, k) for g, k in zip(parts, powers, strict=True) if g is not None and g.degree() > 0]
+    if not circles:
+        return "stable"
+    simple = all(k == 1 for _, k in circles) and is_squarefree(
+        math.prod((g for g, _ in circles[1:]), start=circles[0][0])
+    )
+    return "neutral" if simple or (semisimple_check is not None and semisimple_check(h)) else "unstable"
+
+
+def _quick_place(f: sp.Poly, beside: sp.Poly | None, touched: bool, root: RealRoot) -> str | None:
+    """ "outside", "inside" or "circle" for one factor at a boundary point; a factor not critical there is as beside."""
+    if touched:
+        return simple_crossing(f, root)
+    return "outside" if beside is None else "circle" if beside.degree() > 0 else "inside"
+
+
+def _boundary_status(
+    factored: list[tuple[sp.Poly, int]],
+    critical: list[list[sp.Poly]],
+    beside: list[sp.Poly | None],
+    root: RealRoot,
+    semisimple_check: SemisimpleCheck | None,
+) -> _Status:
+    """Status of a boundary point, `beside` being the factors' circle parts in the cell to its left."""
+    factors, powers = [f for f, _ in factored], [k for _, k in factored]
+    touched = [root.minimal in c for c in critical]
+    places = [_quick_place(*item, root) for item in zip(factors, beside, touched, strict=True)]
+    if "outside" in places:
+        return "unstable"
+    if None not in places and places.count("circle") <= 1:
+        # One factor on the circle, its roots there simple: nothing to compare it with.
+        if "circle" not in places:
+            return "stable"
+        simple = powers[places.index("circle")] == 1
+        return "neutral" if simple or (semisimple_check is not None and semisimple_check(root.value)) else "unstable"
+    field = root.field()
+    parts: list[sp.Poly | None] = []
+    for f in factors:
+        here = field.at(f)
+        parts.append(circle_part(here, field) if here.degree() == f.degree() else None)
+        if parts[-1] is None:
+            return "unstable"
+    return _status(parts, powers, root.value, semisimple_check)
+
+
+def _sorted_roots(critical: list[list[sp.Poly]], clock: _Clock) -> tuple[list[RealRoot], list[mpmath.mpf]]:
+    """The boundary points in order, and as numbers accurate to a small part of the gaps between them."""
+    roots: list[RealRoot] = []
+    for m in dict.fromkeys(m for c in critical for m in c):
+        clock.check()
+        roots += real_positive_roots(m)
+    for digits in (30, 100, 400):
+        with mpmath.workdps(digits):
+            roots.sort(key=lambda r: r.digits(digits))
+            values = [r.digits(digits) for r in roots]
+            gap = mpmath.mpf(10) ** (5 - digits)
+            if all(b - a > gap * b for a, b in pairwise(values)):
+                return roots, values
+    raise ArithmeticError("two cell boundaries agree to 400 digits; use simpler coefficients")
+
+
+def _simple_rational(a: mpmath.mpf, b: mpmath.mpf | None) -> sp.Rational:
+    """A rational with a small denominator in the middle half of (a, b); b None stands for infinity."""
+    if b is None:
+        return sp.Rational(int(mpmath.floor(a)) + 1)
+    margin, middle = (b - a) / 4, (a + b) / 2
+    denominator = 1
+    while True:
+        x = Fraction(int(mpmath.nint(middle * denominator)), denominator)
+        if a + margin < mpmath.mpf(x.numerator) / x.denominator < b - margin:
+            return sp.Rational(x.numerator, x.denominator)
+        denominator *= 2
+
+
+def _samples(values: list[mpmath.mpf]) -> list[sp.Rational]:
+    """One rational inside each cell that the boundary points cut out of h > 0."""
+    with mpmath.workdps(410):
+        ends = [mpmath.mpf(0), *values, None]
+        return [_simple_rational(a, b) for a, b in pairwise(ends)]
+
+
+def _collect(cells: list[_Status], points: list[_Status], roots: list[RealRoot], wanted: _Status) -> sp.Set:
+    """The union of the cells and boundary points with a given status."""
+    ends = [sp.Integer(0), *(r.value for r in roots), sp.oo]
+    # Labels 2k are the cells (ends[k], ends[k + 1]), labels 2k + 1 the points ends[k + 1].
+    labels = [cells[0]]
+    for point, cell in zip(points, cells[1:], strict=True):
+        labels += [point, cell]
+    parts = []
+    for label, run in groupby(range(len(labels)), key=labels.__getitem__):
+        indices = list(run)
+        first, last = indices[0], indices[-1]
+        if label == wanted:
+            parts.append(sp.Interval(ends[(first + 1) // 2], ends[last // 2 + 1], first % 2 == 0, last % 2 == 0))
+    return sp.Union(*parts)
+
+
+def _exact_region(
+    factored: list[tuple[sp.Poly, int]],
+    h: sp.Symbol,
+    domain: Domain,
+    clock: _Clock,
+    semisimple_check: SemisimpleCheck | None,
+) -> StableSteps:
+    factors, powers = [f for f, _ in factored], [k for _, k in factored]
+    critical = critical_polynomials(factors, h, domain)
+    roots, values = _sorted_roots(critical, clock)
+    cells: list[list[sp.Poly | None]] = []
+    statuses: list[_Status] = []
+    for x in _samples(values):
+        clock.check()
+        field = RealNumberField(domain, domain.from_sympy(x), x)
+        cells.append([circle_part(field.at(f), field) for f in factors])
+        statuses.append(_status(cells[-1], powers, x, semisimple_check))
+    points: list[_Status] = []
+    for root, beside in zip(roots, cells, strict=False):
+        clock.check()
+        points.append(_boundary_status(factored, critical, beside, root, semisimple_check))
+    stable = _collect(statuses, points, roots, "stable")
+    reason = _why_empty(factors) if stable is sp.S.EmptySet else ""
+    return StableSteps("exact", stable, _collect(statuses, points, roots, "neutral"), (), reason, h)
+
+
+def _why_empty(factors: list[sp.Poly]) -> str:
+    for f in factors:
+        if is_self_reciprocal(f):
+            return f"the roots of {f.as_expr()} come in pairs zeta, 1/zeta or lie at 1 or -1, whatever the step"
+    return "at every step some root has modulus at least 1"
+
+
+# --- free symbols -----------------------------------------------------------------------------------------------------
+
+
+def _conditional_region(numerator: sp.Expr, zeta: sp.Symbol, h: sp.Symbol, max_degree: int) -> StableSteps:
+    free = numerator.free_symbols - {zeta, h}
+    if numerator.has(sp.Float):
+        raise ValueError("floats beside free symbols have no exact conditions: write the numbers as sympy.Rational")
+    real = {s: s if s.is_real else sp.Dummy(s.name, real=True) for s in free} | {h: sp.Dummy(h.name, positive=True)}
+    work = numerator.xreplace(real)
+    gens = (zeta, *sorted(work.free_symbols - {zeta}, key=str))
+    _, factored = sp.Poly(work, *gens, extension=True).factor_list()
+    factors = [sp.Poly(f.as_expr(), zeta) for f, _ in factored if f.degree(zeta) > 0 and f.as_expr() != zeta]
+    largest = max((f.degree() for f in factors), default=0)
+    if largest > max_degree:
+        raise ValueError(
+            f"a factor of degree {largest} with the free symbols {sorted(map(str, free))} exceeds max_degree="
+            f"{max_degree}: give the symbols values, or raise max_degree"
+        )
+    back = {new: old for old, new in real.items()}
+    conditions = tuple(c.xreplace(back) for c in step_conditions(factors, real[h]))
+    reason = "no step is stable, whatever the values of the symbols" if sp.false in conditions else ""
+    return StableSteps("conditions", _symbolic_set(conditions, h), sp.S.EmptySet, conditions, reason, h)
+
+
+def _symbolic_set(conditions: tuple[Any, ...], h: sp.Symbol) -> sp.Set:
+    if sp.false in conditions:
+        return sp.S.EmptySet
+    if all(isinstance(c, sp.StrictLessThan) and c.lhs == h for c in conditions):
+        return sp.Interval.open(0, sp.Min(*(c.rhs for c in conditions)))
+    return sp.ConditionSet(h, sp.And(*conditions), sp.Interval.open(0, sp.oo))
+
+
+# --- the door ---------------------------------------------------------------------------------------------------------
+
+
+def _numerator(p: sp.Poly, zeta: sp.Symbol, h: sp.Symbol) -> sp.Expr:
+    numerator = sp.fraction(sp.together(p.as_expr()))[0]
+    if numerator == 0 or not numerator.is_polynomial(zeta, h):
+        raise ValueError(f"the coefficients must be rational functions of {h} and not all zero, got {p.as_expr()}")
+    if sp.expand(numerator).has(sp.I):
+        raise ValueError("the coefficients must be real: multiply p by its complex conjugate first")
+    return numerator
+
+
+def _coefficient_field(numerator: sp.Expr, zeta: sp.Symbol, h: sp.Symbol) -> Domain | str:
+    """Q or Q(alpha), or a sentence saying why there is none."""
+    if numerator.has(sp.Float):
+        return "the coefficients contain floats"
+    domain = sp.Poly(numerator, zeta, h, extension=True).domain
+    if domain in (sp.ZZ, QQ):
+        return QQ
+    if not domain.is_AlgebraicField:
+        return "the coefficients are not algebraic numbers"
+    if not domain.ext.root.is_real:
+        raise ValueError("the coefficients must be real: multiply p by its complex conjugate first")
+    return domain
+
+
+def stable_region(
+    p: sp.Poly,
+    parameter: sp.Symbol,
+    *,
+    time_limit: float = 5.0,
+    max_degree: int = 8,
+    search: tuple[float, float] = (1e-4, 1e2),
+    semisimple_check: SemisimpleCheck | None = None,
+) -> StableSteps:
+    """The steps h > 0 at which every root of p is strictly inside the unit circle.
+
+        rho(h) = max {|zeta| : p(zeta; h) = 0} < 1
+
+    Parameters
+    ----------
+    p : sympy.Poly
+        Characteristic polynomial of the step, in zeta; coefficients rational in h, real, with algebraic numbers and
+        other (real) symbols allowed. Powers of zeta and factors free of zeta do not matter.
+    parameter : sympy.Symbol
+        The step h.
+    time_limit : float
+        Seconds for the exact answer; then the answer is numeric. Outside the main thread it is only checked between
+        sub-steps.
+    max_degree : int
+        Largest degree in zeta of an irreducible factor that is treated exactly.
+    search : (float, float)
+        Range of steps for the numeric answer.
+    semisimple_check : callable, optional
+        ``check(h)`` says whether the eigenvalues on the circle of the *matrix* at the step h are semisimple. It is
+        asked only where p has a repeated root on the circle: the polynomial cannot tell a Jordan block from the
+        identity. A cell is asked at one interior point. Without it, a repeated root on the circle is not neutral.
+
+    Returns
+    -------
+    StableSteps
+
+    Raises
+    ------
+    TypeError
+        If p is no ``sympy.Poly``.
+    ValueError
+        If a coefficient is not rational in h or not real, or if free symbols remain in a factor beyond `max_degree`.
+    TimeoutError
+        If free symbols remain and the conditions are not found in time.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> z, h = sp.symbols("zeta h", positive=True)
+    >>> stable_region(sp.Poly((z - (1 - h**2)) ** 2 + h**2, z), h)
+    StableSteps (exact): stable for 0 < h < 1
+      neutral for h = 1
+    """
+    if not isinstance(p, sp.Poly):
+        raise TypeError(f"p must be a sympy.Poly in zeta, got {type(p).__name__}: write sympy.Poly(expression, zeta)")
+    zeta = p.gens[0]
+    if zeta == parameter:
+        raise ValueError(f"the first generator of p must be zeta, got {zeta}, which is the step itself")
+    numerator = _numerator(p, zeta, parameter)
+    if numerator.free_symbols - {zeta, parameter}:
+        try:
+            with _interrupted_after(time_limit):
+                return _conditional_region(numerator, zeta, parameter, max_degree)
+        except _OutOfTime:
+            raise TimeoutError(f"no conditions after {time_limit} s: give the free symbols values") from None
+    reason = f"the exact set takes more than {time_limit} s"
+    try:
+        with _interrupted_after(time_limit) as clock:
+            domain = _coefficient_field(numerator, zeta, parameter)
+            if isinstance(domain, str):
+                reason = domain
+            else:
+                factored = irreducible_factors(sp.Poly(numerator, zeta, parameter), parameter, domain)
+                largest = max((f.degree() for f, _ in factored), default=0)
+                if largest <= max_degree:
+                    return _exact_region(factored, parameter, domain, clock, semisimple_check)
+                reason = f"an irreducible factor has degree {largest} > max_degree = {max_degree}"
+    except _OutOfTime:
+        pass
+    return scan_steps(numerator, zeta, parameter, search, reason)

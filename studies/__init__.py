@@ -1,0 +1,1 @@
+"""The field's published figures, one file each, redrawn and checked: ``python -m studies``."""
