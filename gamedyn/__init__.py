@@ -37,6 +37,14 @@ _NAMES = {
     "gamedyn.rules.preconditioners": ("Adam", "RMSProp", "frozen"),
     "gamedyn.rules.method": ("Method", "StepCost", "step_cost"),
     "gamedyn.maps.stepmap": ("StepMap",),
+    "gamedyn.stability.jacobian": ("Eigenvalues", "GameJacobian", "field", "jacobian"),
+    "gamedyn.stability.rotation": ("Rotation", "rotation"),
+    "gamedyn.stability.steps": ("best_step", "spectral_radius", "stability_polynomial", "stable_steps"),
+    "gamedyn.stability.stable_steps": ("StableSteps",),
+    "gamedyn.stability.equilibria": ("Equilibrium", "equilibria"),
+    "gamedyn.dynamics.simulate": ("Orbit", "simulate"),
+    "gamedyn.report.analyze": ("analyze",),
+    "gamedyn.report.compare": ("compare",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy as sp
 
+from gamedyn.games.affine import AffineFunction, Quadratic
 from gamedyn.games.field import Element, Field, Player, Seed
 from gamedyn.games.functions import VectorFunction, exact_number, fresh
 
@@ -26,6 +27,8 @@ class ExactField(Field):
         v itself, for a game without costs; exactly one of `costs` and `field` is given.
     box : dict, optional
         Coordinate index -> (low, high): the constraint set of `point`.
+    quadratics : sequence of Quadratic, optional
+        The costs again as matrices, if all are quadratic: derivatives are then read off.
     """
 
     world = "exact"
@@ -37,12 +40,14 @@ class ExactField(Field):
         costs: Sequence[sp.Expr] | None = None,
         field: Sequence[sp.Expr] | None = None,
         box: dict[int, tuple[sp.Expr, sp.Expr]] | None = None,
+        quadratics: Sequence[Quadratic] | None = None,
     ) -> None:
         self.players = tuple(players)
         self.symbols = tuple(symbols)
         self.costs = None if costs is None else tuple(costs)
         self._field = field
         self.box = dict(box or {})
+        self.quadratics = None if quadratics is None else tuple(quadratics)
         self._grads: dict[int, VectorFunction] = {}
 
     # symbolic functions, differentiated on first use -----------------------------------------
@@ -52,8 +57,11 @@ class ExactField(Field):
         if self.costs is None:
             raise self.missing("grad", "the game is given by its field alone, without costs")
         if i not in self._grads:
-            cost = self.costs[i]
-            self._grads[i] = VectorFunction(f"grad{i}", [self.symbols], [sp.diff(cost, s) for s in self.symbols])
+            if self.quadratics is not None:
+                self._grads[i] = self.quadratics[i].gradient(f"grad{i}", self.symbols)
+            else:
+                outputs = [sp.diff(self.costs[i], s) for s in self.symbols]
+                self._grads[i] = VectorFunction(f"grad{i}", [self.symbols], outputs)
         return self._grads[i]
 
     def hessian_function(self, i: int) -> VectorFunction:
@@ -63,6 +71,10 @@ class ExactField(Field):
     @cached_property
     def field_function(self) -> VectorFunction:
         """z ↦ v(z)."""
+        if self.quadratics is not None:
+            own = [(q, k) for q, p in zip(self.quadratics, self.players, strict=True) for k in range(p.start, p.stop)]
+            rows, offset = tuple(q.hessian[k] for q, k in own), [q.linear[k] for q, k in own]
+            return AffineFunction("v", [self.symbols], rows, offset)
         if self._field is not None:
             outputs = list(self._field)
         else:
@@ -80,6 +92,8 @@ class ExactField(Field):
 
     @cached_property
     def _is_quadratic(self) -> bool:
+        if self.quadratics is not None:
+            return True
         if self.costs is None:
             return is_affine(column(self.field_function.outputs), column(self.symbols))
         return all(is_affine(column(self.gradient_function(i).outputs), column(self.symbols)) for i in range(len(self.players)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import sympy as sp
 
+from gamedyn.games.affine import Quadratic
 from gamedyn.games.array import ArrayField
 from gamedyn.games.exact import ExactField
 from gamedyn.games.field import Field, NotInThisWorld, Player
@@ -59,6 +60,8 @@ class SymbolicGame:
         Parameters that `bind` has given a value.
     box : mapping
         Coordinate index -> (low, high), the constraint set.
+    quadratics : tuple of Quadratic or None
+        The costs again as matrices, where the game was built from matrices.
     """
 
     players: tuple[Player, ...]
@@ -69,6 +72,7 @@ class SymbolicGame:
     facts: Facts | None = None
     bound: Mapping[str, Any] = field(default_factory=dict)
     box: Mapping[int, tuple[sp.Expr, sp.Expr]] = field(default_factory=dict)
+    quadratics: tuple[Quadratic, ...] | None = None
 
     worlds = ("exact", "test", "array", "neural")
 
@@ -148,7 +152,7 @@ class SymbolicGame:
     @cached_property
     def symbolic_field(self) -> ExactField:
         """The exact field with every parameter left a symbol, the source of all printed code."""
-        return ExactField(self.players, self.symbols, self.costs, self.components, dict(self.box))
+        return ExactField(self.players, self.symbols, self.costs, self.components, dict(self.box), self.quadratics)
 
     # helpers -----------------------------------------------------------------------------------
 
@@ -158,7 +162,8 @@ class SymbolicGame:
         table = {self._free[n]: v for n, v in values.items()}
         costs = None if self.costs is None else [c.xreplace(table) for c in self.costs]
         components = None if self.components is None else [c.xreplace(table) for c in self.components]
-        return ExactField(self.players, self.symbols, costs, components, dict(self.box))
+        quadratics = None if self.quadratics is None else [q.xreplace(table) for q in self.quadratics]
+        return ExactField(self.players, self.symbols, costs, components, dict(self.box), quadratics)
 
     def _check_names(self, names: Iterable[str]) -> None:
         unknown = [n for n in names if n not in self._free]

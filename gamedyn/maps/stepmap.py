@@ -16,6 +16,7 @@ from gamedyn.games.functions import exact_number
 from gamedyn.games.linear import LinearField, linearize
 from gamedyn.games.transformed import unwrap
 from gamedyn.maps.evaluate import ArrayEvaluator, ExactEvaluator
+from gamedyn.maps.fingerprint import fingerprint
 from gamedyn.maps.trace import Trace, build_trace, run_step, start
 from gamedyn.rules.method import Method, as_method, coefficients, map_numbers, with_parameter
 from gamedyn.rules.rule import is_scheduled
@@ -271,6 +272,22 @@ class StepMap:
         from gamedyn.maps.printers import numpy_source
 
         return load_numpy(numpy_source(self.program))
+
+    @cached_property
+    def kernel(self) -> Any:
+        """The Numba module whose `run(S, P, steps)` advances states `(D, batch)` in place."""
+        from gamedyn.maps.kernels import load_numba, remember, remembered
+        from gamedyn.maps.printers import numba_source
+
+        key = fingerprint((self._traced_method, self.game))
+        entry = remembered(key) if key and "trace" not in self.__dict__ else None
+        if entry is None:
+            source = numba_source(self.program)
+            if key:
+                remember(key, source, [p.name for p in self.trace.parameters()], self.trace.sizes)
+        else:
+            source = entry["source"]
+        return load_numba(source)
 
     def _array_step(self, s: np.ndarray, k: int) -> np.ndarray:
         values = [np.asarray(v, dtype=float) for v in self.parameter_values(k)]

@@ -1,0 +1,154 @@
+"""Orbits of step maps: arrays of initial points, blocked kernels, torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gamedyn.maps.stepmap import StepMap
+from gamedyn.rules.rule import is_scheduled
+
+BOUND = 1e12  # an orbit farther out than this has diverged
+SETTLED = 1e-10  # relative size of the last step of a converged orbit
+NUMBA_WORK = 300_000  # orbit-steps from which a kernel is worth compiling
+
+
+@dataclass(frozen=True, eq=False)
+class Orbit:
+    """What `simulate` returns.
+
+    Attributes
+    ----------
+    z : ndarray `(records, d)` or `(records, d, batch)`
+        Reported points, the start first.
+    steps : ndarray `(records,)`
+        The step number of each record.
+    status : ndarray `()` or `(batch,)` of str
+        "converged": the last step moved less than 1e-10 relative to the point; "diverged": not finite or
+        beyond 1e12; "running" otherwise.
+    state : array
+        The last extended state; `simulate(..., state=orbit.state)` goes on from it.
+    backend : str
+        "numpy", "numba" or "torch".
+    """
+
+    z: np.ndarray
+    steps: np.ndarray
+    status: np.ndarray
+    state: Any
+    backend: str
+
+    def __repr__(self) -> str:
+        names, counts = np.unique(self.status, return_counts=True)
+        summary = ", ".join(f"{n} {s}" for s, n in zip(names, counts, strict=True))
+        return f"Orbit({self.steps[-1]} steps, {len(self.steps)} records, shape {self.z.shape}, {summary}; {self.backend})"
+
+
+def simulate(
+    T: StepMap,
+    z0: Any = None,
+    steps: int = 1000,
+    *,
+    every: int = 1,
+    state: Any = None,
+    backend: str = "auto",
+    first: int = 0,
+) -> Orbit:
+    """Run a step map.
+
+    Parameters
+    ----------
+    T : StepMap
+    z0 : array `(d,)` or `(d, batch)`, or torch vector
+        Starting points; or give `state`.
+    steps : int
+        Number of steps, >= 0.
+    every : int
+        Record every so many steps (the last one always).
+    state : array, optional
+        An extended state to go on from, instead of `z0`.
+    backend : {"auto", "numpy", "numba"}
+        "auto" compiles a kernel where orbits times steps pay for it.
+    first : int
+        Number of the first step, for schedules and stochastic games.
+
+    Returns
+    -------
+    Orbit
+        Divergence is a status, not an error.
+
+    Raises
+    ------
+    ValueError
+        If neither or both of `z0` and `state` are given, or counts are not positive.
+
+    Examples
+    --------
+    >>> import gamedyn as gd
+    >>> T = gd.StepMap(gd.Extragradient(lr=0.5), gd.games.bilinear(1))
+    >>> orbit = gd.simulate(T, [1.0, 1.0], steps=300)
+    >>> orbit
+    Orbit(300 steps, 301 records, shape (301, 2), 1 converged; numpy)
+    """
+    if (z0 is None) == (state is None):
+        raise ValueError("give either z0 (a starting point) or state (an extended state to go on from)")
+    if steps < 0 or every < 1:
+        raise ValueError(f"steps must be >= 0 and every >= 1, got steps={steps}, every={every}")
+    if backend not in ("auto", "numpy", "numba"):
+        raise ValueError(f"backend={backend!r} is not one of 'auto', 'numpy', 'numba'")
+    s = T.start(z0) if state is None else state
+    marks = list(range(0, steps, every)) + [steps]
+    if not isinstance(s, np.ndarray):
+        return _run(T, s, marks, first, "torch")
+    if backend == "auto":
+        backend = "numba" if steps * int(np.prod(s.shape[1:])) >= NUMBA_WORK else "numpy"
+    return _run(T, s, marks, first, backend)
+
+
+def _run(T: StepMap, s: Any, marks: list[int], first: int, backend: str) -> Orbit:
+    points = [_numpy(T.point(s))]
+    previous = s
+    for a, b in zip(marks[:-1], marks[1:], strict=True):
+        previous, s = _advance(T, s, first + a, b - a, backend)
+        points.append(_numpy(T.point(s)))
+    status = _status(_numpy(previous), _numpy(s)) if len(marks) > 1 else np.array("running")
+    return Orbit(np.stack(points), np.array(marks), status, s, backend)
+
+
+def _advance(T: StepMap, s: Any, first: int, steps: int, backend: str) -> tuple[Any, Any]:
+    """The states before and after the last of `steps` steps."""
+    if backend == "numba" and steps > 1:
+        s = _kernel_steps(T, s, first, steps - 1)
+        first, steps = first + steps - 1, 1
+    previous = s
+    for k in range(steps):
+        previous, s = s, T(s, first + k)
+    return previous, s
+
+
+def _kernel_steps(T: StepMap, s: np.ndarray, first: int, steps: int) -> np.ndarray:
+    batch = s.shape[1:]
+    rows = steps if is_scheduled(T.method.rule) else 1
+    values = [[np.broadcast_to(np.asarray(v, float), batch or (1,)) for v in T.parameter_values(first + k)] for k in range(rows)]
+    wide = any(np.ndim(v) for v in T.parameter_values(first))
+    table = np.array([[v if wide else v[:1] for v in row] for row in values], dtype=float)
+    if not T.parameters and rows == 1:
+        table = np.zeros((1, 0, 1))
+    state = np.ascontiguousarray(s.reshape(len(s), -1), dtype=float).copy()
+    T.kernel.run(state, np.ascontiguousarray(table), steps)
+    return state.reshape(len(s), *batch)
+
+
+def _status(previous: np.ndarray, s: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        size = np.max(np.abs(s), axis=0)
+        move = np.max(np.abs(s - previous), axis=0)
+        diverged = ~(size <= BOUND)
+        settled = move <= SETTLED * (1 + size)
+    return np.where(diverged, "diverged", np.where(settled, "converged", "running"))
+
+
+def _numpy(value: Any) -> np.ndarray:
+    return np.array(value) if isinstance(value, np.ndarray) else value.detach().cpu().numpy()

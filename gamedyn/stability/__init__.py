@@ -1,0 +1,1 @@
+"""Whether it settles: Jacobians, spectra, equilibria and exact regions of stable steps."""
