@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 from gamedyn.games.library import *  # noqa: F403
-from gamedyn.games.library import __all__
+from gamedyn.games.library import __all__ as __all__

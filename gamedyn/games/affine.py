@@ -18,6 +18,8 @@ import sympy as sp
 
 from gamedyn.games.functions import VectorFunction, dot, fresh
 
+EXPANDED = 1_000  # SymPy needs seconds to sort and multiply 10,000 terms
+
 Rows = tuple[tuple[sp.Expr, ...], ...]
 
 
@@ -47,13 +49,27 @@ class AffineFunction(VectorFunction):
         *,
         argument: int = 0,
     ) -> None:
-        outputs = [sp.Add(dot(row, inputs[argument]), b) for row, b in zip(matrix, offset, strict=True)]
-        super().__init__(name, inputs, outputs, () if any(b != 0 for b in offset) else (argument,))
+        self.name = name
+        self.inputs = tuple(tuple(symbols) for symbols in inputs)
+        self.linear = frozenset() if any(b != 0 for b in offset) else frozenset([argument])
         self.matrix = matrix
         self.offset = tuple(offset)
         self.argument = argument
+        self._derived = {}
 
-    def jacobian(self, argument: int = 0) -> Rows:
+    @cached_property
+    def outputs(self) -> tuple[sp.Expr, ...]:  # type: ignore[override]  # d² terms, built only where they are printed
+        """The components as expressions."""
+        a = self.inputs[self.argument]
+        return tuple(sp.Add(dot(row, a), b) for row, b in zip(self.matrix, self.offset, strict=True))
+
+    @cached_property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """Free symbols of M and b, by name."""
+        entries = [e for row in (*self.matrix, self.offset) for e in row if not e.is_Number]
+        return tuple(sorted(set().union(*(e.free_symbols for e in entries)), key=lambda s: s.name))
+
+    def jacobian(self, argument: int = 0) -> Rows:  # type: ignore[override]  # read off, needs no cache
         """Rows of ∂outputs/∂inputs[argument]."""
         if argument == self.argument:
             return self.matrix
@@ -110,12 +126,15 @@ class Quadratic:
     linear: tuple[sp.Expr, ...]
 
     def cost(self, symbols: Sequence[sp.Symbol]) -> sp.Expr:
-        """The expanded cost in `symbols` `(d,)`."""
-        half = sp.Rational(1, 2)
-        terms = [b * s for b, s in zip(self.linear, symbols, strict=True) if b != 0]
-        for i, row in enumerate(self.hessian):
-            terms += [(half if j == i else 1) * row[j] * symbols[i] * symbols[j] for j in range(i + 1) if row[j] != 0]
-        return sp.Add(*terms)
+        """The cost in `symbols` `(d,)`, expanded up to EXPANDED terms and grouped as Σ zᵢ(…) above."""
+        groups = []
+        for i, (row, b) in enumerate(zip(self.hessian, self.linear, strict=True)):
+            lower = [row[j] * symbols[j] for j in range(i) if row[j] != 0]
+            diagonal = row[i] * symbols[i] / 2 if row[i] != 0 else sp.S.Zero
+            groups.append((symbols[i], [*lower, diagonal, b]))
+        if sum(len(terms) for _, terms in groups) <= EXPANDED:
+            return sp.Add(*(s * term for s, terms in groups for term in terms))
+        return sp.Add(*(s * sp.Add(*terms) for s, terms in groups))
 
     def gradient(self, name: str, symbols: Sequence[sp.Symbol]) -> AffineFunction:
         """z ↦ Hz + b."""

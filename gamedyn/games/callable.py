@@ -123,7 +123,8 @@ class TorchField(Field):
         with torch.enable_grad():
             w = _variable(z)
             image = fn(w)
-            seed = u(image) if callable(u) else u
+            with torch.set_grad_enabled(create):  # a seed that is not differentiated again needs no graph
+                seed = u(image if create else image.detach()) if callable(u) else u
             if not image.requires_grad:
                 return torch.zeros_like(seed)
             (product,) = torch.autograd.grad(image, w, seed, create_graph=create, materialize_grads=True)
@@ -291,10 +292,10 @@ def torch_field(source: ExactField) -> TorchField:
     table = {s: sp.Symbol(f"a{k}", real=True) for k, s in enumerate(source.symbols)}
 
     def printed(expressions: Sequence[sp.Expr]) -> Callable[..., Sequence[Any]]:
-        # floats, because torch has no rationals and lambdify would print sqrt(2) as a call on an int
+        # floats, because torch has no rationals and lambdify would print sqrt(2) and log(2) as calls on an int
         numeric = [sp.sympify(e).xreplace(table) for e in expressions]
         numeric = [e.xreplace({n: sp.Float(n, 17) for n in e.atoms(sp.NumberSymbol)}) for e in numeric]
-        numeric = [e.replace(lambda t: t.is_number and not t.is_Rational and t.is_Pow, lambda t: sp.Float(t, 17)) for e in numeric]
+        numeric = [e.replace(lambda t: t.is_number and (t.is_Pow or t.is_Function), lambda t: sp.N(t, 17)) for e in numeric]
         namespace = [{"Abs": torch.abs, "sign": torch.sign, "Max": torch.maximum, "Min": torch.minimum}, torch]
         function = sp.lambdify(list(table.values()), numeric, modules=namespace, cse=True)
         return lambda z: [v if isinstance(v, torch.Tensor) else torch.full_like(z[0], float(v)) for v in function(*z)]

@@ -1,20 +1,33 @@
-"""The library of named games (being written)."""
+"""The library of named games.
+
+Every constructor returns a `SymbolicGame` whose `facts` hold the source, the known equilibria and their
+eigenvalues.  Nothing symbolic happens before a constructor is called.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-import sympy as sp
+from collections.abc import Callable
 
-from gamedyn.games.functions import exact_number
-from gamedyn.games.symbolic import SymbolicGame, zero_sum
+from gamedyn.games import cycles, dirac, minimax, quadratics
+from gamedyn.games.cycles import *  # noqa: F403
+from gamedyn.games.dirac import *  # noqa: F403
+from gamedyn.games.minimax import *  # noqa: F403
+from gamedyn.games.quadratics import *  # noqa: F403
+from gamedyn.games.symbolic import SymbolicGame
 
-__all__ = ["bilinear"]
+_MODULES = (quadratics, dirac, minimax, cycles)
+
+__all__ = ["names", *(name for module in _MODULES for name in module.__all__)]
 
 
-def bilinear(A=1) -> SymbolicGame:
-    M = sp.Matrix(np.atleast_2d(np.array(A, dtype=object))).applyfunc(exact_number)
-    n, m = M.shape
-    x = sp.symbols(f"x1:{n+1}", real=True) if n > 1 else [sp.Symbol("x", real=True)]
-    y = sp.symbols(f"y1:{m+1}", real=True) if m > 1 else [sp.Symbol("y", real=True)]
-    f = sum(M[i, j] * x[i] * y[j] for i in range(n) for j in range(m))
-    return zero_sum(f, min=[s.name for s in x], max=[s.name for s in y], name="bilinear")
+def names() -> dict[str, Callable[..., SymbolicGame]]:
+    """The named games: name -> constructor, in alphabetical order.
+
+    Examples
+    --------
+    >>> import gamedyn as gd
+    >>> gd.games.names()["jin_quadratic"]().name
+    'Jin quadratic'
+    """
+    pairs = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
+    return {name: value for name, value in sorted(pairs.items()) if not isinstance(value, type)}

@@ -115,6 +115,12 @@ class ScalarField(LinearField):
     def only(self, i: int) -> Field:
         raise self.missing("only", "updates that treat players apart are no function of J's eigenvalues alone")
 
+    def mask(self, i: int, u: Element) -> Element:
+        raise self.missing("mask", "a method that treats players apart is no function of J's eigenvalues alone")
+
+    def part(self, i: int, z: Element) -> Element:
+        raise self.missing("part", "a method that treats players apart is no function of J's eigenvalues alone")
+
     def grad(self, i: int, z: Element) -> Element:
         raise self.missing("grad", "the method sees the players' costs, not J's eigenvalues alone")
 

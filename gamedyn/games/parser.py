@@ -30,26 +30,18 @@ MAX_NESTING = 50
 MAX_NODES = 2_000
 MAX_EXPONENT = 64
 MAX_SYMPY_NODES = 10_000
-# SymPy simplifies f(argument) by asking whether the argument is real, zero, positive...; beyond a few dozen nodes the
+# SymPy simplifies f(argument) by asking whether the argument is real, zero, positive...; beyond a dozen nodes the
 # answer can take exponential time, and f(argument) is kept as it was typed.
-MAX_SIMPLIFIED_NODES = 25
+MAX_SIMPLIFIED_NODES = 15
+MAX_MAYBE_COMPLEX_NODES = 8
 HUGE = sp.Integer(10) ** 300
 # 2**x * 2**(64 - x) becomes 2**64 on its own: a smaller bound under symbolic exponents keeps such products cheap.
 MAX_NUMBER_UNDER_SYMBOLIC_EXPONENT = sp.Integer(10) ** 50
 
-FUNCTIONS: Mapping[str, Callable[[sp.Expr], sp.Expr]] = MappingProxyType(
-    {
-        "sin": sp.sin,
-        "cos": sp.cos,
-        "tan": sp.tan,
-        "asin": sp.asin,
-        "acos": sp.acos,
-        "atan": sp.atan,
-        "sinh": sp.sinh,
-        "cosh": sp.cosh,
-        "tanh": sp.tanh,
-        "exp": sp.exp,
-        "log": sp.log,
+_PLAIN = (sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan, sp.sinh, sp.cosh, sp.tanh, sp.exp, sp.log)
+FUNCTIONS: Mapping[str, Callable[..., sp.Expr]] = MappingProxyType(
+    {function.__name__: function for function in _PLAIN}
+    | {
         "sqrt": sp.sqrt,
         "abs": sp.Abs,
         "Abs": sp.Abs,  # as SymPy prints it
@@ -60,7 +52,6 @@ FUNCTIONS: Mapping[str, Callable[[sp.Expr], sp.Expr]] = MappingProxyType(
 """What a formula may call, with one argument; softplus(t) = log(1 + exp(t)), sigmoid(t) = 1/(1 + exp(-t))."""
 
 _FUNCTION_NAMES = ", ".join(name for name in FUNCTIONS if name != "Abs")
-_SYMPY_FUNCTIONS = tuple(f for f in FUNCTIONS.values() if isinstance(f, type))
 _WORDS_OF_LOGIC = frozenset(["and", "or", "not", "in", "is", "if", "else", "for", "True", "False", "None"])
 
 _TOKEN = re.compile(
@@ -157,9 +148,12 @@ def parse_expression(text: str, symbols: Mapping[str, sp.Symbol] | None = None) 
     try:
         tree = ast.parse(_for_python(text, tokens), mode="eval")
         return _Builder(text, tokens, known).build(tree.body)
-    except (RecursionError, SyntaxError, MemoryError) as error:
-        # The gates admit nothing of this kind; what is left is a caller whose own stack is nearly full.
-        raise ParseError(f"the formula is too deeply nested to be read here ({error}); split it into parts") from None
+    except ParseError:
+        raise
+    except Exception as error:
+        # A caller whose stack is nearly full (RecursionError), or a fault of SymPy in its own simplification.
+        message = f"the formula is too involved for SymPy ({type(error).__name__}); split it into parts"
+        raise ParseError(message) from error
 
 
 def _fail(message: str, text: str, position: int | None = None) -> NoReturn:
@@ -185,18 +179,13 @@ def _read_tokens(text: str) -> list[_Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None or match[0] == "//":
-            _fail(_remedy("//" if match else text[at]), text, at)
+            found = "//" if match else text[at]
+            allowed = "numbers, names of ASCII letters, digits and _, and + - * / ** ( )"
+            _fail(_REMEDIES.get(found, f"{found!r} is not allowed: a formula has {allowed}"), text, at)
         if match.lastgroup != "space":
             tokens.append(_Token(str(match.lastgroup), match[0], at))
         at = match.end()
     return tokens
-
-
-def _remedy(found: str) -> str:
-    if found in _REMEDIES:
-        return _REMEDIES[found]
-    shown = repr(found) if found.isprintable() else f"the control character U+{ord(found):04X}"
-    return f"{shown} is not allowed: a formula has numbers, names of ASCII letters, digits and _, and + - * / ** ( )"
 
 
 def _check_grammar(text: str, tokens: list[_Token]) -> None:
@@ -370,19 +359,21 @@ class _Builder:
                 _fail(f"an exponent is beyond {MAX_EXPONENT} ({joined}); {remedy}", self.text, at)
 
     def _call(self, word: str, argument: sp.Expr, at: int) -> sp.Expr:
-        function = FUNCTIONS[word]
         if word == "sqrt":
             return self._power(argument, sp.S.Half, at)
         if word == "softplus":
             return self._call("log", 1 + self._call("exp", argument, at), at)
         if word == "sigmoid":
             return self._power(1 + self._call("exp", -argument, at), sp.S.NegativeOne, at)
-        # Undone for constants: SymPy reduces asin(sin(c)) numerically, which fails for large c.
-        nested_constant = self._is_constant(argument) and argument.has(sp.Function)
-        if self._size(argument) <= MAX_SIMPLIFIED_NODES and not nested_constant:
+        function, size = FUNCTIONS[word], self._size(argument)
+        # SymPy expands t into real and imaginary part to find out whether sinh(t) is real, unless it knows that t is.
+        if word in ("sinh", "cosh", "tanh") and size > MAX_MAYBE_COMPLEX_NODES and not argument.is_real:
+            _fail(f"{word} of a long expression that may be complex is not allowed; simplify it", self.text, at)
+        # Nested constants stay as typed: SymPy reduces asin(sin(c)) numerically, which fails for large c.
+        if size <= MAX_SIMPLIFIED_NODES and not (self._is_constant(argument) and argument.has(sp.Function)):
             result = function(argument)
             # tan(x + pi/2) becomes cot(x), which could not be read back.
-            if all(isinstance(part, _SYMPY_FUNCTIONS) for part in result.atoms(sp.Function)):
+            if all(isinstance(part, (*_PLAIN, sp.Abs)) for part in result.atoms(sp.Function)):
                 return result
         return function(argument, evaluate=False)
 

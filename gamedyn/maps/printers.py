@@ -48,7 +48,7 @@ class ScalarPrinter(PythonCodePrinter):
             return f"(1.0/{self.namespace}.sqrt({self._print(base)}))"
         if exponent == -1:
             return f"(1.0/{text})"
-        if exponent.is_Integer and 2 <= abs(exponent) <= 3 and base.is_Symbol:
+        if exponent.is_Integer and 2 <= abs(exponent) <= 6 and base.is_Symbol:
             product = "*".join([text] * abs(int(exponent)))
             return f"({product})" if exponent > 0 else f"(1.0/({product}))"
         if exponent.is_Integer:
@@ -95,6 +95,8 @@ FUNCTIONS = {
     "exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos",
     "atan": "arctan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "sign": "sign", "sqrt": "sqrt", "Abs": "abs",
 }  # fmt: skip
+for _name in {*FUNCTIONS, *PythonCodePrinter._kf} - {"Abs"}:  # the base class would print them from `math`
+    setattr(ScalarPrinter, f"_print_{_name}", ScalarPrinter._print_Function)
 
 
 def _assignments(body: list[Statement], printer: ScalarPrinter, indent: str, solve: str) -> list[str]:

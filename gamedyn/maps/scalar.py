@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import sympy as sp
-from sympy.codegen.rewriting import create_expand_pow_optimization
 
 from gamedyn.games.exact import clip
 from gamedyn.games.functions import VectorFunction
@@ -15,7 +14,6 @@ from gamedyn.maps.evaluate import COMPONENT, NEWTON_STEPS
 from gamedyn.maps.tape import Inverse, Node, depends_on, forward, reachable
 
 CSE_LIMIT = 20_000  # operations above which common subexpressions are not searched (it is quadratic)
-expand_powers = create_expand_pow_optimization(6, base_req=lambda base: True)
 
 
 @dataclass
@@ -136,7 +134,7 @@ class Scalarizer:
         n, tape = len(rhs), body.w.tape
         columns = [forward([body.image], {body.w.index: tape.basis(n, k)})[0] for k in range(n)]
         targets = [body.image, *columns]
-        moving = depends_on(targets, [body.w])
+        moving = depends_on(targets, [body.w]) | _only_inside(targets)
         for node in reachable(targets):  # what does not depend on w is computed once, outside the loop
             if node.index not in moving and node.index not in self.components:
                 self.components[node.index] = self.emit(node)
@@ -166,12 +164,28 @@ def _only_inside(outputs: Sequence[Node]) -> set[int]:
 
 @lru_cache(maxsize=256)
 def shared_terms(function: VectorFunction) -> tuple[list[tuple[sp.Symbol, sp.Expr]], list[sp.Expr]]:
-    """A function's outputs with common subexpressions and small powers pulled out."""
-    outputs = [expand_powers(e) for e in function.outputs]
+    """A function's outputs with common subexpressions pulled out, and the bases of integer powers named."""
+    outputs = list(function.outputs)
     if sum(e.count_ops() for e in outputs) > CSE_LIMIT:
-        return [], list(function.outputs)
+        return [], outputs
     names = (sp.Dummy("c", real=True) for _ in iter(int, 1))
-    return sp.cse(outputs, symbols=names, order="none")
+    found, reduced = sp.cse(outputs, symbols=names, order="none")
+    replacements: list[tuple[sp.Symbol, sp.Expr]] = []
+    bases: dict[sp.Expr, sp.Symbol] = {}
+
+    def named(power: sp.Pow) -> sp.Expr:  # a named base is printed as a product, which is faster than a power
+        if power.base not in bases:
+            bases[power.base] = next(names)
+            replacements.append((bases[power.base], power.base))
+        return bases[power.base] ** power.exp
+
+    def compound(e: sp.Expr) -> bool:
+        return e.is_Pow and e.exp.is_Integer and e.exp != -1 and not e.base.is_Atom
+
+    for symbol, value in found:
+        value = value.replace(compound, named)  # may name bases, which come first
+        replacements.append((symbol, value))
+    return replacements, [e.replace(compound, named) for e in reduced]
 
 
 def eliminate(body: list[Statement], outputs: Sequence[sp.Expr]) -> list[Statement]:

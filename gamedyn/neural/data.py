@@ -133,8 +133,15 @@ class Dataset:
     def _draw(self, size: int, generator: torch.Generator) -> torch.Tensor:
         if not 1 <= size <= len(self):
             raise ValueError(f"{self.name}: {size} different rows of {len(self)} asked for; use 1 to {len(self)}.")
-        order = torch.randperm(len(self), generator=generator, device=generator.device)
-        return order[:size].to(self.x.device)
+        if size * 20 > len(self):
+            order = torch.randperm(len(self), generator=generator, device=generator.device)
+            return order[:size].to(self.x.device)
+        # a few rows of many: shuffling all n would cost more than a training step on them
+        chosen: dict[int, None] = {}
+        while len(chosen) < size:
+            draws = torch.randint(len(self), (size - len(chosen),), generator=generator, device=generator.device)
+            chosen.update(dict.fromkeys(draws.tolist()))
+        return torch.tensor(list(chosen), device=self.x.device)
 
     def _rows(self, index: torch.Tensor) -> Dataset:
         return replace(self, x=self.x[index], labels=None if self.labels is None else self.labels[index])

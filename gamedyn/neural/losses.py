@@ -78,8 +78,8 @@ saturating = GANLoss(
 
     cost_D = -E log σ(D(x)) - E log(1 - σ(D(G(z)))),   cost_G = E log(1 - σ(D(G(z))))
 
-cost_G = -cost_D up to E log σ(D(x)), which the generator does not move: zero-sum.  At the best D the generator
-descends on 2 JSD(p_data, p_G) - log 4 (up to that constant), and its gradient vanishes where D is sure.
+cost_G = -cost_D - E log σ(D(x)), and the generator does not move the last term: v is that of a zero-sum game.  At
+the best D the generator's gradient is that of 2 JSD(p_data, p_G); it vanishes where D is sure.
 """
 
 non_saturating = GANLoss(

@@ -88,6 +88,11 @@ class GameJacobian:
     @classmethod
     def of(cls, field: Field, z: Any) -> GameJacobian:
         """The Jacobian of a field at z, `(d,)`."""
+        if field.world == "neural":
+            import torch
+
+            quiet = torch.no_grad()  # numbers, not graphs: differentiate the field itself for more
+            return cls(quiet(lambda u: field.jvp(z, u)), quiet(lambda u: field.vjp(z, u)), len(z), "neural", 0 * z)
         return cls(lambda u: field.jvp(z, u), lambda u: field.vjp(z, u), len(z), field.world, 0 * z)
 
     @property
@@ -252,7 +257,7 @@ def exact_eigenvalues(matrix: sp.MatrixBase) -> tuple[sp.Expr, ...]:
     """
     x = sp.Dummy("x")
     values: list[sp.Expr] = []
-    for factor, multiplicity in sp.factor_list(sp.Matrix(matrix).charpoly(x).as_expr(), x)[1]:
+    for factor, multiplicity in sp.factor_list(sp.Matrix(matrix).charpoly(x).as_expr(x), x)[1]:
         p = sp.Poly(factor, x)
         if p.degree() <= 2:
             roots = list(sp.roots(p, multiple=True))
@@ -310,7 +315,12 @@ def field(game: Any, z: Any, params: Any = None) -> Any:
     array([ 2., -1.])
     """
     F, z = enter(game, z, params)
-    return F(z)
+    if F.world != "neural" or z.requires_grad:
+        return F(z)
+    import torch
+
+    with torch.no_grad():
+        return F(z)
 
 
 def jacobian(game: Any, z: Any, params: Any = None) -> GameJacobian:

@@ -56,8 +56,8 @@ def spectral_radius(T: StepMap, z: Any) -> Any:
     matrix = step_jacobian(T, z)
     if not isinstance(matrix, sp.MatrixBase):
         return float(np.max(np.abs(np.linalg.eigvals(matrix))))
-    p = matrix.charpoly(ZETA)
-    radius = dominant_modulus(sp.Poly(p.as_expr(), ZETA))
+    p = sp.Poly(matrix.charpoly(ZETA).as_expr(ZETA), ZETA)
+    radius = dominant_modulus(p)
     if radius is not None:
         return radius
     if p.free_symbols_in_domain:
@@ -132,7 +132,7 @@ def stability_polynomial(T: StepMap) -> sp.Poly:
     if method.preconditioner is not None:
         raise NotInThisWorld("stability_polynomial", "test", "a preconditioner is nonlinear in the field; use .frozen(state)")
     matrix = linear_jacobian(method, ScalarField(sp.Symbol("lambda")), exact=True)
-    p = sp.together(matrix.charpoly(ZETA).as_expr())
+    p = sp.together(matrix.charpoly(ZETA).as_expr(ZETA))
     return sp.Poly(sp.fraction(p)[0], ZETA)
 
 
@@ -150,7 +150,7 @@ def step_polynomial(T: StepMap, z: Any, parameter: str = "lr") -> tuple[sp.Poly,
     matrix = free.jacobian(free.start(point))
     if not _is_exact_point(z):
         matrix = matrix.applyfunc(lambda e: e.xreplace({n: sp.Float(n, 17) for n in e.atoms(sp.Rational) if not n.is_Integer}))
-    return sp.Poly(matrix.charpoly(ZETA).as_expr(), ZETA), h, matrix
+    return sp.Poly(matrix.charpoly(ZETA).as_expr(ZETA), ZETA), h, matrix
 
 
 def _is_exact_point(z: Any) -> bool:
@@ -198,7 +198,7 @@ def _semisimple_check(matrix: sp.MatrixBase, h: sp.Symbol) -> Callable[[sp.Expr]
 
     def check(value: sp.Expr) -> bool:
         at = sp.Matrix(matrix.subs(h, value))
-        for factor, multiplicity in sp.factor_list(at.charpoly(ZETA).as_expr(), ZETA)[1]:
+        for factor, multiplicity in sp.factor_list(at.charpoly(ZETA).as_expr(ZETA), ZETA)[1]:
             f = sp.Poly(factor, ZETA)
             on_circle = any(abs(abs(complex(r)) - 1) < 1e-12 for r in f.nroots(n=20))
             if multiplicity > 1 and on_circle:

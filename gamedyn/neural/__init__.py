@@ -1,0 +1,53 @@
+"""Real GANs as games: networks, data, losses, training, and the spectrum of the game Jacobian.
+
+    gan = GAN(generator, discriminator, loss="non_saturating", data=digits())
+    result = train(gan, Method(Alternating(lr=1e-3), Adam(beta1=0.5)), steps=3000)
+    spectrum(gan, result.z)
+
+A GAN follows the protocol of every other game, so the rules and transforms are those of `gamedyn`.
+"""
+
+from gamedyn.neural.data import Dataset, digits, from_tensor, gaussians_1d, grid, mnist, ring
+from gamedyn.neural.gan import GAN, GANField, Oracle
+from gamedyn.neural.losses import LOSSES, GANLoss, non_saturating, saturating
+from gamedyn.neural.networks import (
+    Network,
+    Scale,
+    dcgan_discriminator,
+    dcgan_generator,
+    mlp,
+    mlp_discriminator,
+    mlp_generator,
+)
+from gamedyn.neural.products import RetainedJacobian
+from gamedyn.neural.spectrum import Spectrum, spectrum
+from gamedyn.neural.training import TrainingResult, train
+
+__all__ = [
+    "GAN",
+    "LOSSES",
+    "Dataset",
+    "GANField",
+    "GANLoss",
+    "Network",
+    "Oracle",
+    "RetainedJacobian",
+    "Scale",
+    "Spectrum",
+    "TrainingResult",
+    "dcgan_discriminator",
+    "dcgan_generator",
+    "digits",
+    "from_tensor",
+    "gaussians_1d",
+    "grid",
+    "mlp",
+    "mlp_discriminator",
+    "mlp_generator",
+    "mnist",
+    "non_saturating",
+    "ring",
+    "saturating",
+    "spectrum",
+    "train",
+]

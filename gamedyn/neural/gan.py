@@ -1,0 +1,433 @@
+"""A GAN as a game: two networks, one flat vector, and a joint gradient field.
+
+    w = (θ_G, θ_D),   v(w) = (∇_G cost_G(w), ∇_D cost_D(w))                                 (1)
+
+The networks are evaluated on slices of w without copies and without touching the modules, so everything that
+is said of a field (rules, transforms, Jacobian products, spectra) holds for two real networks as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gamedyn.games.callable import TorchField
+from gamedyn.games.field import Element, NotInThisWorld, Player
+from gamedyn.neural.data import Dataset
+from gamedyn.neural.losses import GANLoss, as_loss
+
+__all__ = ["GAN", "GANField", "Oracle"]
+
+GENERATOR, DISCRIMINATOR = 0, 1
+_BATCHES, _EVALUATION, _SAMPLES = 0, 1, 2  # what a stream of random numbers is for
+
+
+class GAN:
+    """Two networks that play a game on a data set.
+
+        z ~ N(0, I),  x ~ data;   cost_G(D(G(z))),  cost_D(D(x), D(G(z)))
+
+    It follows the protocol of every game: `players` (the generator first), `dim`, `worlds`, `field`.  The field
+    follows the type and device of the vector it is given, so a float32 GAN is analysed in float64 by
+    passing a float64 vector.
+
+    Parameters
+    ----------
+    generator, discriminator : nn.Module
+        R^latent -> R^d and R^d -> one logit.  Their trainable parameters are the players' coordinates, in the
+        order of `named_parameters`; parameters that do not require gradients, and buffers, stay as they are.
+    loss : str or GANLoss
+        A name in `gamedyn.neural.LOSSES`, or a pair of costs.
+    data : Dataset
+    latent : int, optional
+        Dimension of z; by default the generator's `in_features`.
+    batch_size : int
+        Rows per draw of the oracle.
+    evaluation_size : int
+        Rows of the fixed sample on which `field` is defined; the whole data set if it has no more.
+    device, dtype
+        Of `initial()` and of the draws.
+    seed : int
+        Of the evaluation sample.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Networks that do not fit together or the data, that share parameters, or whose output depends on more than
+        their parameters (dropout, running statistics, power iteration): see the message.
+
+    Examples
+    --------
+    >>> from gamedyn.neural import mlp_discriminator, mlp_generator, ring
+    >>> gan = GAN(mlp_generator(4, 2, (8,)), mlp_discriminator(2, (8,)), data=ring(n=256))
+    >>> gan.dim, [player.name for player in gan.players]
+    (91, ['generator', 'discriminator'])
+    >>> gan.field("neural")(gan.initial()).shape
+    torch.Size([91])
+    """
+
+    worlds = ("neural",)
+    parameters: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        loss: str | GANLoss = "non_saturating",
+        data: Dataset,
+        latent: int | None = None,
+        batch_size: int = 64,
+        evaluation_size: int = 512,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        seed: int = 0,
+    ) -> None:
+        if not isinstance(data, Dataset):
+            raise TypeError(f"data is {type(data).__name__}; it must be a Dataset. For a tensor: from_tensor(x).")
+        self.generator, self.discriminator, self.loss = generator, discriminator, as_loss(loss)
+        self.device, self.dtype, self.seed = torch.device(device), dtype, seed
+        self.data = data.to(device=self.device, dtype=dtype)
+        self.latent = _latent(generator, latent)
+        self.batch_size = _count("batch_size", batch_size, len(data))
+        self.evaluation_size = min(_count("evaluation_size", evaluation_size), len(data))
+        self.networks = (_Flat("generator", generator), _Flat("discriminator", discriminator))
+        _refuse_shared(self.networks)
+        n_g, n_d = (net.size for net in self.networks)
+        self.players = (Player("generator", 0, n_g), Player("discriminator", n_g, n_g + n_d))
+        _probe(self)
+
+    @property
+    def name(self) -> str:
+        """The loss and the data."""
+        return f"{self.loss.name} GAN on {self.data.name}"
+
+    @property
+    def dim(self) -> int:
+        """Number of parameters d of both networks together."""
+        return self.players[-1].stop
+
+    def field(self, world: str = "neural", params: Mapping[str, Any] | None = None) -> GANField:
+        """v on the fixed evaluation sample: the same function at every call.
+
+        Raises
+        ------
+        NotInThisWorld
+            For any world but "neural".
+        ValueError
+            If `params` is not empty.
+        """
+        if world != "neural":
+            raise NotInThisWorld("field", world, "the costs of a GAN are networks without a formula")
+        if params:
+            raise ValueError(f"'{self.name}' has no parameters, got {list(params)}")
+        return GANField(self, *self.evaluation_sample)
+
+    @cached_property
+    def evaluation_sample(self) -> tuple[Tensor, Tensor]:
+        """The fixed x `(n, d)` and z `(n, latent)`."""
+        return self.batch(self.evaluation_size, stream(self.seed, _EVALUATION))
+
+    def oracle(self, batch_size: int | None = None, seed: int = 0) -> Oracle:
+        """Fields on fresh batches: `oracle(...).draw(k)` is that of step k, a function of (seed, k) alone.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            By default the GAN's own.
+        seed : int
+        """
+        size = self.batch_size if batch_size is None else _count("batch_size", batch_size, len(self.data))
+        return Oracle(self, size, seed)
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """`size` rows x of the data and as many latents z, from a generator on the CPU."""
+        if size >= len(self.data):
+            return self.data.x, self._latents(size, generator)
+        return self.data.batch(size, generator), self._latents(size, generator)
+
+    def initial(self) -> Tensor:
+        """The modules' present parameters as one vector `(d,)`."""
+        pieces = [p.detach().reshape(-1) for net in self.networks for p in net.parameters()]
+        return torch.cat([p.to(device=self.device, dtype=self.dtype) for p in pieces])
+
+    def load(self, z: Tensor) -> None:
+        """Write a vector `(d,)` into the modules.
+
+        Raises
+        ------
+        ValueError
+            If z is not a vector of this GAN.
+        """
+        with torch.no_grad():
+            for net, values in zip(self.networks, self.split(z), strict=True):
+                for parameter, value in zip(net.parameters(), values, strict=True):
+                    parameter.copy_(value)
+
+    def sample(self, z: Tensor, n: int, seed: int = 0) -> Tensor:
+        """`n` samples `(n, d)` of the generator with the parameters in z."""
+        with torch.no_grad():
+            latents = self._latents(_count("n", n), stream(seed, _SAMPLES)).to(z)
+            return self.networks[GENERATOR](self.split(z)[GENERATOR], latents)
+
+    def split(self, z: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The parameters of both networks as views of z `(d,)`."""
+        if z.shape != (self.dim,):
+            raise ValueError(f"'{self.name}' has d = {self.dim} parameters, got a vector of shape {tuple(z.shape)}")
+        pieces = z.split([n for net in self.networks for n in net.sizes])  # one node in the graph, whatever their number
+        cut = len(self.networks[GENERATOR].sizes)
+        return self.networks[GENERATOR].shaped(pieces[:cut]), self.networks[DISCRIMINATOR].shaped(pieces[cut:])
+
+    def _latents(self, size: int, generator: torch.Generator) -> Tensor:
+        # always drawn in float32 on the CPU, so that every device and type sees the same numbers
+        return torch.randn((size, self.latent), generator=generator).to(device=self.device, dtype=self.dtype)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{p.name} {p.size:,}" for p in self.players)
+        kind = str(self.dtype).removeprefix("torch.")
+        return (
+            f"GAN({self.name}, d = {self.dim:,}: {sizes}; latent {self.latent}, batch {self.batch_size}, "
+            f"{self.evaluation_size} evaluation rows, {kind} on {self.device}, seed {self.seed})"
+        )
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Fields of a stochastic game: `draw(k)` is the field on the batch of step k.
+
+    Attributes
+    ----------
+    gan : GAN
+    batch_size : int
+    seed : int
+    """
+
+    gan: GAN
+    batch_size: int
+    seed: int
+
+    def draw(self, k: int) -> GANField:
+        """The field of step k; whatever the rule asks of it sees the same batch."""
+        return GANField(self.gan, *self.gan.batch(self.batch_size, stream(self.seed, _BATCHES, k)))
+
+
+class GANField(TorchField):
+    """v of a GAN on one sample; each player's gradient in its own parameters, and no other.
+
+    Parameters
+    ----------
+    gan : GAN
+    x, latents : Tensor
+        `(n, d)` and `(n, latent)`.
+
+    Attributes
+    ----------
+    first_costs : list
+        Per player the cost met first by this field, a scalar tensor, or None before.
+    """
+
+    def __init__(self, gan: GAN, x: Tensor, latents: Tensor) -> None:
+        super().__init__(gan.players, self._all_costs)
+        self.gan, self.x, self.latents = gan, x, latents
+        self.first_costs: list[Tensor | None] = [None, None]
+
+    def __call__(self, z: Element) -> Tensor:
+        return torch.cat(self._gradients(z, (GENERATOR, DISCRIMINATOR)))
+
+    def part(self, i: int, z: Element) -> Tensor:
+        p = self.players[i]
+        (g,) = self._gradients(z, (i,))
+        return torch.cat([g.new_zeros(p.start), g, g.new_zeros(len(z) - p.stop)])
+
+    def grad(self, i: int, z: Element) -> Tensor:
+        create = torch.is_grad_enabled() and z.requires_grad
+        with torch.enable_grad():
+            w = z if z.requires_grad else z.detach().requires_grad_()
+            (cost,) = self._costs_of((i,), self.gan.split(w))
+            (g,) = torch.autograd.grad(cost, w, create_graph=create, materialize_grads=True)
+        return g
+
+    def _gradients(self, z: Tensor, who: tuple[int, ...]) -> list[Tensor]:
+        """∇ᵢcᵢ `(size of i,)` in the own parameters of each player in `who`."""
+        create = torch.is_grad_enabled() and z.requires_grad
+        parameters = self.gan.split(z if create else z.detach())
+        if not create:
+            for i in who:  # leaves of the moving players only: no gradient is formed for those who stand still
+                parameters[i][:] = [p.requires_grad_() for p in parameters[i]]
+        with torch.enable_grad():
+            costs = self._costs_of(who, parameters)
+            gradients = []
+            for i, cost in zip(who, costs, strict=True):
+                keep = create or i != who[-1]
+                gs = torch.autograd.grad(
+                    cost, parameters[i], create_graph=create, retain_graph=keep, materialize_grads=True
+                )
+                gradients.append(torch.cat([g.reshape(-1) for g in gs]))
+        return gradients
+
+    def _costs_of(self, who: tuple[int, ...], parameters: Sequence[list[Tensor]]) -> list[Tensor]:
+        """The costs of the players in `who`, from one forward pass of G and one of D on its samples."""
+        g, d = self.gan.networks
+        x, latents = self._sample_like(parameters[GENERATOR][0])
+        fake = d(parameters[DISCRIMINATOR], g(parameters[GENERATOR], latents))
+        real = d(parameters[DISCRIMINATOR], x) if DISCRIMINATOR in who else None
+        loss = self.gan.loss
+        costs = [loss.generator(fake) if i == GENERATOR else loss.discriminator(real, fake) for i in who]
+        for i, cost in zip(who, costs, strict=True):
+            if self.first_costs[i] is None:
+                self.first_costs[i] = cost.detach()
+        return costs
+
+    def _all_costs(self, z: Tensor) -> list[Tensor]:
+        return self._costs_of((GENERATOR, DISCRIMINATOR), self.gan.split(z))
+
+    def _sample_like(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        if self.x.dtype != p.dtype or self.x.device != p.device:
+            self.x, self.latents = (t.to(device=p.device, dtype=p.dtype) for t in (self.x, self.latents))
+        return self.x, self.latents
+
+
+class _Flat:
+    """A module called with given parameters; its own are read at `parameters()` and written by `GAN.load` only."""
+
+    def __init__(self, role: str, module: nn.Module) -> None:
+        named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+        if not named:
+            raise ValueError(f"the {role} has no trainable parameters, so it is no player")
+        if odd := [name for name, p in named if not p.is_floating_point()]:
+            raise TypeError(f"the {role}'s parameters {odd} are not real floating point")
+        if odd := [name for name, layer in module.named_modules() if isinstance(layer, nn.RNNBase)]:
+            raise ValueError(f"the {role}'s layers {odd} keep a second list of their weights; write them with cells")
+        self.role, self.module = role, module
+        self.names = [name for name, _ in named]
+        self.shapes = [p.shape for _, p in named]
+        self.sizes = [p.numel() for _, p in named]
+        still = [(name, p) for name, p in module.named_parameters() if not p.requires_grad]
+        self.fixed = {name: t.detach().clone() for name, t in (*still, *module.named_buffers())}
+        self._slots = self._find_slots()
+
+    @property
+    def size(self) -> int:
+        return sum(self.sizes)
+
+    def parameters(self) -> list[Tensor]:
+        return [self.module.get_parameter(name) for name in self.names]
+
+    def shaped(self, pieces: Sequence[Tensor]) -> list[Tensor]:
+        return [piece.view(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+
+    def __call__(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        # what torch.func.functional_call does, with the places looked up once: on small networks half of a step
+        values = list(parameters) if not self.fixed else [*parameters, *self.fixed_like(inputs)]
+        own = [table[key] for table, key, _ in self._slots]
+        try:
+            for table, key, k in self._slots:
+                table[key] = values[k]
+            return self.module(inputs)
+        finally:
+            for (table, key, _), tensor in zip(self._slots, own, strict=True):
+                table[key] = tensor
+
+    def _find_slots(self) -> list[tuple[dict[str, Any], str, int]]:
+        """Every place that holds a tensor, and the number of the tensor that belongs there; tied weights have several."""
+        tensors = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+        number = {id(tensors[name]): k for k, name in enumerate((*self.names, *self.fixed))}
+        places = [
+            (table, key, tensor)
+            for layer in self.module.modules()
+            for table in (layer._parameters, layer._buffers)
+            for key, tensor in table.items()
+            if tensor is not None
+        ]
+        return [(table, key, number[id(tensor)]) for table, key, tensor in places]
+
+    def fixed_like(self, like: Tensor) -> list[Tensor]:
+        """What is no coordinate, buffers and frozen parameters, in the type and on the device of `like`."""
+        for name, t in self.fixed.items():
+            dtype = like.dtype if t.is_floating_point() else t.dtype
+            if t.dtype != dtype or t.device != like.device:
+                self.fixed[name] = t.to(device=like.device, dtype=dtype)
+        return list(self.fixed.values())
+
+
+def stream(*key: int) -> torch.Generator:
+    """A generator on the CPU for one purpose: a pure function of non-negative integers."""
+    if any(isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 0 for k in key):
+        raise ValueError(f"seeds and step numbers are integers >= 0, got {key}")
+    word = np.random.SeedSequence([int(k) for k in key]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(word))
+
+
+def _latent(generator: nn.Module, latent: int | None) -> int:
+    value = getattr(generator, "in_features", None) if latent is None else latent
+    if value is None:
+        raise ValueError("the generator does not say its input dimension (in_features); pass latent=...")
+    return _count("latent", value)
+
+
+def _count(what: str, value: int, most: int | None = None) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{what} is {value!r}; it must be an int")
+    if value < 1 or (most is not None and value > most):
+        raise ValueError(f"{what} is {value}; it must be at least 1{'' if most is None else f' and at most {most}'}")
+    return int(value)
+
+
+def _refuse_shared(networks: Sequence[_Flat]) -> None:
+    first, second = ({id(p): name for name, p in net.module.named_parameters()} for net in networks)
+    if shared := [first[key] for key in first.keys() & second.keys()]:
+        raise ValueError(f"generator and discriminator share {sorted(shared)}; every parameter belongs to one player")
+
+
+def _probe(gan: GAN) -> None:
+    """Refuse networks of a wrong shape, and those that depend on more than parameters and input."""
+    sample = gan.batch(min(len(gan.data), 16), stream(gan.seed, _EVALUATION))
+    x, latents = (t[:16] for t in sample)
+    z = gan.initial()
+    # counts of writes, not values: a power iteration that has converged here writes what stood there already
+    before = [[t._version for t in net.fixed_like(latents)] for net in gan.networks]
+    devices = [gan.device] if gan.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        _check_shapes(gan, z, x, latents)
+        field = GANField(gan, x, latents)
+        once, twice = (torch.stack(field._all_costs(z)) for _ in range(2))
+    for net, old in zip(gan.networks, before, strict=True):
+        if changed := [name for (name, t), count in zip(net.fixed.items(), old, strict=True) if t._version != count]:
+            raise ValueError(
+                f"evaluating the {net.role} writes to its buffers {changed}: state outside the parameters, so v is no "
+                f"function of them. Build batch norm with track_running_stats=False, or call .eval() on the module (its statistics then stand still)"
+            )
+    if not torch.equal(once, twice) and bool(once.isfinite().all()):
+        raise ValueError(
+            f"two evaluations at the same parameters and sample give the costs {once.tolist()} and {twice.tolist()}: "
+            f"{_random_layers(gan)}. v must be a function of the parameters; call .eval() on the module"
+        )
+
+
+def _random_layers(gan: GAN) -> str:
+    found = [
+        f"{net.role}.{name}"
+        for net in gan.networks
+        for name, layer in net.module.named_modules()
+        if layer.training and "Dropout" in type(layer).__name__
+    ]
+    return f"there is dropout at {', '.join(found)}" if found else "a layer draws random numbers or keeps hidden state"
+
+
+def _check_shapes(gan: GAN, z: Tensor, x: Tensor, latents: Tensor) -> None:
+    (g, d), (theta_g, theta_d) = gan.networks, gan.split(z)
+    fake = g(theta_g, latents)
+    if fake.shape != x.shape:
+        raise ValueError(
+            f"the generator maps {tuple(latents.shape)} to {tuple(fake.shape)}; '{gan.data.name}' has rows of "
+            f"{gan.data.dim}, so it must give {tuple(x.shape)}"
+        )
+    logits = d(theta_d, fake)
+    if logits.shape not in ((len(x), 1), (len(x),)):
+        raise ValueError(f"the discriminator maps {tuple(x.shape)} to {tuple(logits.shape)}; it must give one logit per row")

@@ -1,0 +1,150 @@
+"""What a training run leaves behind: numbers, snapshots, spectra, and a file of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gamedyn.neural.spectrum import Spectrum
+
+__all__ = ["TrainingResult"]
+
+FORMAT = "gamedyn training result 1"
+_ARRAYS = ("costs", "cost_steps", "snapshot_steps", "field_norms")
+_RECORD = ("status", "message", "steps", "seconds", "seed", "batch_size", "method", "game", "players", "device")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainingResult:
+    """A run of `train`.
+
+    Attributes
+    ----------
+    z : Tensor `(d,)`
+        The last iterate, on the GAN's device.
+    status : str
+        "finished" or "diverged".
+    message : str
+        Where and for whom it diverged, else empty.
+    steps : int
+        Steps made; of a diverged run the step that gave the first number that is not finite.
+    costs : ndarray `(m, n_players)`
+        Each player's cost on the batch of the step, as the method met it first; 0 for a player it never asked.
+    cost_steps : ndarray `(m,)`
+        The steps of `costs`, 1 the first; at most about 2000 of them.
+    snapshots : Tensor `(s, d)`
+        Iterates, on the CPU; the first is the start.
+    snapshot_steps : ndarray `(s,)`
+    field_norms : ndarray `(s, n_players)`
+        ‖vᵢ‖ at the snapshots, on the evaluation sample.
+    spectra : tuple of Spectrum
+    seconds : float
+        Time of the steps alone.
+    seed, batch_size : int
+    method, game, device : str
+    players : tuple of str
+    """
+
+    z: Tensor
+    status: str
+    message: str
+    steps: int
+    costs: np.ndarray
+    cost_steps: np.ndarray
+    snapshots: Tensor
+    snapshot_steps: np.ndarray
+    field_norms: np.ndarray
+    spectra: tuple[Spectrum, ...]
+    seconds: float
+    seed: int
+    batch_size: int
+    method: str
+    game: str
+    players: tuple[str, ...]
+    device: str
+
+    @property
+    def steps_per_second(self) -> float:
+        """Speed of the steps alone, snapshots and spectra left out."""
+        return self.steps / self.seconds if self.seconds > 0 else float("nan")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to a NumPy archive (.npz) without pickled objects.
+
+        The file appears whole or not at all: it is written beside its place and then renamed.
+        """
+        path = Path(path)
+        record = {name: getattr(self, name) for name in _RECORD}
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(
+                    file,
+                    format=np.array(FORMAT),
+                    record=np.array(json.dumps(record)),
+                    spectra=np.array([s.to_json() for s in self.spectra], dtype=np.str_),
+                    z=self.z.cpu().numpy(),
+                    snapshots=self.snapshots.numpy(),
+                    **{name: getattr(self, name) for name in _ARRAYS},
+                )
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> TrainingResult:
+        """Read a file of `save`; nothing in it is executed.
+
+        Raises
+        ------
+        ValueError
+            If it is no such file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                if not isinstance(archive, np.lib.npyio.NpzFile) or str(archive["format"]) != FORMAT:
+                    raise ValueError("another format")
+                record = json.loads(str(archive["record"]))
+                record["players"] = tuple(record["players"])
+                return cls(
+                    z=torch.from_numpy(archive["z"]),
+                    snapshots=torch.from_numpy(archive["snapshots"]),
+                    spectra=tuple(Spectrum.from_json(str(text)) for text in archive["spectra"]),
+                    **{name: archive[name] for name in _ARRAYS},
+                    **record,
+                )
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{os.fspath(path)!r} is no '{FORMAT}' ({error}); write one with result.save(path)") from error
+
+    def __repr__(self) -> str:
+        outcome = self.status if not self.message else f"{self.status}: {self.message};"
+        lines = [
+            f"TrainingResult: {self.game}, d = {self.z.numel():,}",
+            f"  {self.method}",
+            f"  {outcome} after {self.steps:,} steps in {self.seconds:.1f} s ({self.steps_per_second:.0f} steps/s), "
+            f"batch {self.batch_size}, seed {self.seed}, {self.device}",
+            "    step" + "".join(f"{what + ' ' + name:>20}" for what in ("cost", "‖v‖") for name in self.players),
+        ]
+        shown = np.unique(np.linspace(0, len(self.snapshot_steps) - 1, 12).round().astype(int))
+        for row in shown:
+            step = self.snapshot_steps[row]
+            met = int(np.searchsorted(self.cost_steps, max(step, 1), side="right")) - 1
+            costs = self.costs[met] if met >= 0 else [float("nan")] * len(self.players)
+            cells = [f"{value:20.4f}" for value in costs] + [f"{value:20.3e}" for value in self.field_norms[row]]
+            lines.append(f"{step:8d}" + "".join(cells))
+        for s in self.spectra:
+            head = max(s.eigenvalues, key=abs) if len(s.eigenvalues) else complex("nan")
+            lines.append(
+                f"  spectrum at step {s.step}: {len(s.eigenvalues)} eigenvalues, largest {head:.4g}, "
+                f"imaginary share {s.imaginary_share:.3f}, {s.missing} not converged"
+            )
+        return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What one reads: a game on one screen, methods side by side."""

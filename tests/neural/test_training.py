@@ -1,0 +1,296 @@
+"""Training: a run is a function of its arguments, and its steps are those of hand-written loops."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+import gamedyn as gd
+from gamedyn.neural import GAN, TrainingResult, digits, mlp_discriminator, mlp_generator, ring, train
+from gamedyn.neural.preconditioners import TorchAdam, for_torch
+
+DOUBLE = torch.float64
+ADAM = {"beta1": 0.5, "beta2": 0.99}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def small(dtype: torch.dtype = DOUBLE) -> GAN:
+    g = mlp_generator(3, 2, (8,), activation="tanh", seed=3)
+    d = mlp_discriminator(2, (8,), activation="tanh", seed=4)
+    return GAN(g, d, data=ring(n=100, seed=1), batch_size=16, evaluation_size=32, dtype=dtype)
+
+
+def digits_gan(seed: int) -> GAN:
+    g = mlp_generator(16, 64, output="tanh", seed=2 * seed)
+    return GAN(g, mlp_discriminator(64, seed=2 * seed + 1), data=digits(), seed=seed)
+
+
+def hand_loop(gan: GAN, steps: int, seed: int, *, alternate: bool, order: tuple[int, int] = (0, 1)) -> Tensor:
+    """The usual loop with torch.optim.Adam on copies of the modules."""
+    G = mlp_generator(3, 2, (8,), activation="tanh", seed=3).to(DOUBLE)
+    D = mlp_discriminator(2, (8,), activation="tanh", seed=4).to(DOUBLE)
+    nets = (G, D)
+    betas = (ADAM["beta1"], ADAM["beta2"])
+    optimizers = [torch.optim.Adam(net.parameters(), lr=1e-2, betas=betas) for net in nets]
+    for k in range(steps):
+        batch = gan.oracle(seed=seed).draw(k)
+
+        def gradients(i: int, x: Tensor = batch.x, latents: Tensor = batch.latents) -> None:
+            fake = D(G(latents))
+            cost = softplus(-fake).mean() if i == 0 else softplus(-D(x)).mean() + softplus(fake).mean()
+            for p, g in zip(nets[i].parameters(), torch.autograd.grad(cost, list(nets[i].parameters())), strict=True):
+                p.grad = g
+
+        for i in order:
+            gradients(i)
+            if alternate:
+                optimizers[i].step()
+        if not alternate:
+            for optimizer in optimizers:
+                optimizer.step()
+    return torch.cat([p.detach().reshape(-1) for net in nets for p in net.parameters()])
+
+
+# --- steps are those of a hand-written loop
+
+
+def test_simultaneous_adam_equals_torch_adam_over_twenty_steps() -> None:
+    gan = small()
+    result = train(gan, gd.Method(gd.Simultaneous(1e-2), gd.Adam(**ADAM)), 20, seed=7)
+    torch.testing.assert_close(result.z, hand_loop(gan, 20, 7, alternate=False), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_alternating_adam_equals_torch_adam_over_twenty_steps(order: tuple[int, int]) -> None:
+    gan = small()
+    result = train(gan, gd.Method(gd.Alternating(1e-2, order=order), gd.Adam(**ADAM)), 20, seed=7)
+    expected = hand_loop(gan, 20, 7, alternate=True, order=order)
+    torch.testing.assert_close(result.z, expected, rtol=0, atol=1e-9)
+
+
+METHODS: dict[str, Callable[[], Any]] = {
+    "simultaneous": lambda: gd.Simultaneous(0.05),
+    "alternating": lambda: gd.Alternating(0.05),
+    "more discriminator steps": lambda: gd.Alternating(0.05, order=(1, 0), steps=(3, 1)),
+    "extragradient": lambda: gd.Extragradient(0.05),
+    "optimistic": lambda: gd.Optimistic(0.05),
+    "simultaneous adam": lambda: gd.Method(gd.Simultaneous(0.01), gd.Adam(**ADAM)),
+    "alternating adam": lambda: gd.Method(gd.Alternating(0.01), gd.Adam(**ADAM)),
+    "extra adam": lambda: gd.Method(gd.Extragradient(0.01), gd.Adam(**ADAM)),
+    "unrolled": lambda: gd.Method(gd.Simultaneous(0.05), gd.unrolled(3, lr=0.1)),
+    "unrolled adam": lambda: gd.Method(gd.Alternating(0.01), gd.Adam(**ADAM), gd.unrolled(3, lr=0.1)),
+    "consensus": lambda: gd.Method(gd.Simultaneous(0.05), gd.consensus(0.1)),
+    "uncorrected adam": lambda: gd.Method(gd.Simultaneous(0.01), gd.Adam(bias_correction=False)),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_training_makes_the_steps_of_the_step_map(name: str) -> None:
+    gan, method = small(), METHODS[name]()
+    result = train(gan, method, 6, seed=3)
+    T = gd.StepMap(method, gan, oracle=gan.oracle(seed=3))
+    with torch.no_grad():
+        parts = T.start_parts(gan.initial())
+        for k in range(6):
+            parts = T.step_parts(parts, k)
+    torch.testing.assert_close(result.z, parts[0], rtol=0, atol=1e-11)
+    assert float((result.z - gan.initial()).norm()) > 1e-3
+    assert result.status == "finished"
+
+
+def test_other_preconditioners_and_rules_stay_as_they_are() -> None:
+    for method in (gd.Extragradient(0.1), gd.Method(gd.Simultaneous(0.1), gd.RMSProp())):
+        assert for_torch(method) == gd.Method(method)
+    fast = for_torch(gd.Method(gd.Simultaneous(0.1), gd.Adam(beta1=0.3), gd.consensus(0.2)))
+    assert fast.preconditioner == TorchAdam(beta1=0.3)
+    assert fast.transforms == (gd.consensus(0.2),)
+
+
+# --- a run is a function of its arguments
+
+
+def test_same_seed_same_result_bit_for_bit() -> None:
+    method = METHODS["alternating adam"]()
+    runs = [train(small(torch.float32), method, 30, seed=s) for s in (1, 1, 2)]
+    assert torch.equal(runs[0].z, runs[1].z)
+    np.testing.assert_array_equal(runs[0].costs, runs[1].costs)
+    assert not torch.equal(runs[0].z, runs[2].z)
+
+
+def test_snapshots_callbacks_and_spectra_do_not_change_the_run() -> None:
+    gan, method, seen = small(torch.float32), METHODS["alternating adam"](), []
+
+    def spoil(step: int, z: Tensor) -> None:
+        seen.append(step)
+        z.zero_()
+
+    state = torch.random.get_rng_state()
+    plain = train(gan, method, 20, every=20)
+    watched = train(gan, method, 20, every=3, callback=spoil, spectrum_at=(0, 5, 20), spectrum_k=3, progress=False)
+    assert torch.equal(plain.z, watched.z)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert seen == [0, 3, 6, 9, 12, 15, 18, 20] == watched.snapshot_steps.tolist()
+    assert [s.step for s in watched.spectra] == [0, 5, 20]
+    assert torch.equal(watched.snapshots[0], gan.initial())
+    assert torch.equal(watched.snapshots[-1], watched.z)
+    v = gan.field()(watched.z)
+    assert watched.field_norms[-1] == pytest.approx([float(v[p.slice].norm()) for p in gan.players])
+
+
+def test_training_leaves_the_modules_alone_until_load() -> None:
+    gan = small()
+    before = gan.initial()
+    result = train(gan, gd.Simultaneous(0.1), 5)
+    assert torch.equal(gan.initial(), before)
+    gan.load(result.z)
+    torch.testing.assert_close(gan.initial(), result.z, rtol=0, atol=1e-6)
+
+
+def test_a_run_in_two_halves_sees_the_batches_of_the_whole() -> None:
+    gan = small()
+    whole = train(gan, gd.Simultaneous(0.1), 10, every=5)
+    assert torch.equal(train(gan, gd.Simultaneous(0.1), 5).z, whole.snapshots[1])
+
+
+def test_costs_are_those_of_the_batches_of_the_steps() -> None:
+    gan = small()
+    result = train(gan, gd.Simultaneous(0.1), 4, seed=2, every=1)
+    for k, z in enumerate(result.snapshots[:-1]):
+        expected = [float(c) for c in gan.oracle(seed=2).draw(k).costs(z)]
+        assert result.costs[k] == pytest.approx(expected, abs=1e-14)
+    assert result.cost_steps.tolist() == [1, 2, 3, 4]
+
+
+# --- divergence is a result
+
+
+def test_divergence_is_a_result_with_its_step() -> None:
+    gan = small(torch.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = train(gan, gd.Simultaneous(1e30), 50, spectrum_at=(50,))
+    assert result.status == "diverged"
+    assert 1 <= result.steps < 50
+    assert f"step {result.steps} made the parameters of the" in result.message
+    assert not math.isfinite(float(result.z.sum()))
+    assert bool(result.snapshots.isfinite().all())
+    assert result.message in repr(result)
+    before = train(gan, gd.Simultaneous(1e30), max(1, result.steps - 1))
+    assert before.status == "finished" or result.steps == 1
+
+
+def test_the_player_who_diverges_is_named() -> None:
+    gan = small(torch.float32)
+    result = train(gan, gd.Alternating(1e38, order=(1,), steps=(1,)), 5)
+    assert result.status == "diverged"
+    assert "discriminator" in result.message
+    assert "parameters of the generator" not in result.message
+
+
+# --- files and pages
+
+
+def test_a_result_survives_its_file(tmp_path: Path) -> None:
+    result = train(small(torch.float32), METHODS["extra adam"](), 10, spectrum_at=(0, 10), spectrum_k=3)
+    path = tmp_path / "run.npz"
+    result.save(path)
+    again = TrainingResult.load(path)
+    assert torch.equal(again.z, result.z)
+    assert torch.equal(again.snapshots, result.snapshots)
+    assert repr(again) == repr(result)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
+
+
+def test_a_failed_save_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = train(small(torch.float32), gd.Simultaneous(0.1), 2)
+    path = tmp_path / "run.npz"
+    path.write_bytes(b"old")
+
+    def full_disk(*args: Any, **kw: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        result.save(path)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    result = train(small(torch.float32), gd.Simultaneous(0.1), 2)
+    result.save(tmp_path / "whole.npz")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:300])
+    (tmp_path / "text.npz").write_text("hello")
+    np.savez(tmp_path / "array.npz", x=np.zeros(3))
+    np.savez(tmp_path / "objects.npz", format=np.array([{"a": 1}], dtype=object))
+    np.save(tmp_path / "single.npy", np.zeros(3))
+    for name in ("cut.npz", "text.npz", "array.npz", "objects.npz", "single.npy"):
+        with pytest.raises(ValueError, match="gamedyn training result"):
+            TrainingResult.load(tmp_path / name)
+
+
+def test_a_result_prints_on_one_screen_and_training_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    result = train(small(torch.float32), gd.Simultaneous(0.01), 60, every=1, spectrum_at=(0,), spectrum_k=2)
+    assert len(repr(result).splitlines()) <= 24
+    assert max(map(len, repr(result).splitlines())) <= 160
+    assert capfd.readouterr() == ("", "")
+
+
+def test_bad_arguments_are_named() -> None:
+    gan = small()
+    for kw, words in (
+        ({"steps": 0}, "at least 1"),
+        ({"steps": 2, "every": 0}, "at least 1"),
+        ({"steps": 2, "spectrum_at": (3,)}, "no steps of this run"),
+        ({"steps": 2, "z0": torch.zeros(3)}, "z0 has shape"),
+        ({"steps": 2, "batch_size": 1000}, "at most 100"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            train(gan, gd.Simultaneous(0.1), **kw)
+    with pytest.raises(TypeError, match="no rule"):
+        train(gan, "adam", 3)
+
+
+# --- it trains
+
+
+def distance_to_data(gan: GAN, z: Tensor) -> float:
+    """Mean distance of a sample to its nearest row of the data."""
+    return float(torch.cdist(gan.sample(z, 200, seed=9), gan.data.x).min(dim=1).values.mean())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_digits_move_towards_the_data(seed: int) -> None:
+    gan = digits_gan(seed)
+    before = distance_to_data(gan, gan.initial())
+    result = train(gan, gd.Method(gd.Alternating(1e-3), gd.Adam(beta1=0.5)), 250, seed=seed)
+    assert result.status == "finished"
+    assert distance_to_data(gan, result.z) < 0.75 * before
+
+
+@pytest.mark.slow
+def test_digits_fall_into_all_ten_classes_after_three_thousand_steps() -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    gan = digits_gan(0)
+    result = train(gan, gd.Method(gd.Alternating(1e-3), gd.Adam(beta1=0.5)), 3000)
+    assert gan.data.labels is not None
+    classifier = KNeighborsClassifier(3).fit(gan.data.x.numpy(), gan.data.labels.numpy())
+    shares = np.bincount(classifier.predict(gan.sample(result.z, 2000, seed=1).numpy()), minlength=10) / 2000
+    assert shares.min() >= 0.01

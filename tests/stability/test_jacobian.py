@@ -1,0 +1,107 @@
+"""The game Jacobian as an operator, against dense oracles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import gamedyn as gd
+
+GAME = gd.Game(["x*y + x**4/4 + w*x", "-x*y + y**2*w", "sin(w)*x + y*w**2"], players=[["x"], ["y"], ["w"]])
+POINT = [0.3, -0.7, 1.1]
+
+
+def finite_difference(game, z, h=1e-6):
+    z = np.asarray(z, dtype=float)
+    columns = [(gd.field(game, z + h * e) - gd.field(game, z - h * e)) / (2 * h) for e in np.eye(len(z))]
+    return np.stack(columns, axis=1)
+
+
+def test_dense_jacobian_equals_finite_differences():
+    assert gd.jacobian(GAME, POINT).to_dense() == pytest.approx(finite_difference(GAME, POINT), abs=1e-8)
+
+
+def test_the_three_worlds_give_the_same_jacobian():
+    array = gd.jacobian(GAME, POINT).to_dense()
+    exact = gd.jacobian(GAME, [sp.Rational(str(c)) for c in POINT]).to_dense()
+    neural = gd.jacobian(GAME, torch.tensor(POINT, dtype=torch.float64)).to_dense()
+    assert np.array(exact.evalf(20), dtype=float) == pytest.approx(array, abs=1e-14)
+    assert neural.numpy() == pytest.approx(array, abs=1e-14)
+
+
+unit = arrays(np.float64, 3, elements=st.floats(-1, 1))
+
+
+@given(unit, unit)
+def test_adjoint_identity(u, w):
+    for J in (gd.jacobian(GAME, POINT), gd.jacobian(GAME, POINT).symmetric, gd.jacobian(GAME, POINT).antisymmetric):
+        assert np.dot(w, J @ u) == pytest.approx(np.dot(J.T @ w, u), abs=1e-13)
+
+
+def test_symmetric_and_antisymmetric_parts_add_up():
+    J = gd.jacobian(GAME, POINT)
+    S, A = J.symmetric.to_dense(), J.antisymmetric.to_dense()
+    assert S == pytest.approx(S.T, abs=0)
+    assert A == pytest.approx(-A.T, abs=0)
+    assert S + A == pytest.approx(J.to_dense(), abs=1e-15)
+
+
+def test_scipy_operator_applies_the_same_matrix():
+    J = gd.jacobian(GAME, POINT)
+    operator = J.to_scipy()
+    assert operator @ np.eye(3) == pytest.approx(J.to_dense(), abs=0)
+    assert operator.rmatvec(np.ones(3)) == pytest.approx(J.to_dense().T @ np.ones(3), abs=1e-14)
+
+
+def test_exact_eigenvalues_are_closed_forms_in_the_parameter():
+    a = sp.Symbol("a", positive=True)
+    game = gd.zero_sum(sp.Symbol("x") * sp.Symbol("y") + a * sp.Symbol("x") ** 2 / 2, "x", "y")
+    values = gd.jacobian(game, [sp.Integer(0), sp.Integer(0)]).eigenvalues()
+    assert {sp.simplify(v - (a / 2)) ** 2 for v in values} == {sp.simplify(a**2 / 4 - 1)}
+
+
+def test_krylov_eigenvalues_agree_with_dense_beyond_the_dense_limit(monkeypatch):
+    monkeypatch.setattr("gamedyn.stability.jacobian.DENSE_DIMENSION", 50)
+    n = 60
+    A = torch.tensor(np.random.default_rng(0).normal(size=(n, n)) / np.sqrt(n) / (1 + np.arange(n))[:, None])
+    game = gd.callable_game([lambda z: z[:n] @ A @ z[n:], lambda z: -z[:n] @ A @ z[n:]], sizes=[n, n])
+    J = gd.jacobian(game, torch.zeros(2 * n, dtype=torch.float64))
+    krylov = J.eigenvalues(6, "LI")
+    dense = np.linalg.eigvals(J.to_dense().numpy())
+    expected = np.sort(np.abs(dense.imag))[::-1][:6]
+    assert krylov.method == "Arnoldi"
+    assert np.abs(np.asarray(krylov).imag) == pytest.approx(expected, rel=1e-8)
+    assert np.max(krylov.residuals) <= 1e-8 * expected[0]
+
+
+def test_a_large_spectrum_needs_a_count():
+    game = gd.callable_game([lambda z: (z**2).sum(), lambda z: (z**2).sum()], sizes=[400, 400])
+    with pytest.raises(ValueError, match="say how many eigenvalues"):
+        gd.jacobian(game, torch.zeros(800)).eigenvalues()
+
+
+def test_a_dense_matrix_of_millions_is_refused_with_its_size():
+    game = gd.callable_game([lambda z: (z**2).sum(), lambda z: (z**2).sum()], sizes=[50_000, 50_000])
+    with pytest.raises(MemoryError, match=r"74\.5 GiB"):
+        gd.jacobian(game, torch.zeros(100_000)).to_dense()
+
+
+@pytest.mark.parametrize("call", [gd.field, gd.jacobian])
+def test_a_point_of_wrong_length_is_named(call):
+    with pytest.raises(ValueError, match="d = 3 coordinates, got a point with 2"):
+        call(GAME, [1.0, 2.0])
+
+
+def test_a_jacobian_is_taken_at_one_point():
+    with pytest.raises(ValueError, match="one point"):
+        gd.jacobian(GAME, np.zeros((3, 5)))
+
+
+def test_unknown_ordering_is_refused():
+    with pytest.raises(ValueError, match="LM"):
+        gd.jacobian(GAME, POINT).eigenvalues(which="XX")
