@@ -107,6 +107,11 @@ def regret_bound(descent: np.ndarray, scale: float) -> float:
     return float((radius + (steps**2 * (descent**2).sum(axis=1)).sum()) / (2 * steps.sum()))
 
 
+def final(orbit: np.ndarray) -> float:
+    """The distance at the end."""
+    return float(np.linalg.norm(orbit[-1]))
+
+
 def checks(data: Data) -> list[Check]:
     """Exact radii, the same radii measured on the orbits, and who stays away from the equilibrium."""
     return [*_spectra(data), *_convergent(data), *_rotating(data)]
@@ -114,18 +119,17 @@ def checks(data: Data) -> list[Check]:
 
 def _spectra(data: Data) -> list[Check]:
     s, e, p = (data[f"lr_{name}"] for name in ("Simultaneous", "Extragradient", "PastExtragradient"))
-    source = f"{GIDEL}, section 2"
     past = np.sqrt((1 + np.sqrt(1 - 4 * p**2)) / 2)
     return [
-        Check("ρ Simultaneous", data["radius_Simultaneous"], np.hypot(1, s), 1e-14, note="√(1+η²)", source=source),
-        Check("ρ Alternating", data["radius_Alternating"], 1.0, 1e-14, note="both |ζ| = 1", source=source),
+        Check("ρ Simultaneous", data["radius_Simultaneous"], np.hypot(1, s), 1e-14, note="√(1+η²)", source=GIDEL),
+        Check("ρ Alternating", data["radius_Alternating"], 1.0, 1e-14, note="both |ζ| = 1", source=GIDEL),
         Check(
             "ρ Extragradient",
             data["radius_Extragradient"],
             np.hypot(1 - e**2, e),
             1e-14,
             note="√((1-η²)²+η²)",
-            source=source,
+            source=GIDEL,
         ),
         Check(
             "ρ past extragradient",
@@ -133,7 +137,7 @@ def _spectra(data: Data) -> list[Check]:
             past,
             1e-14,
             note="ρ² = (1+√(1-4η²))/2",
-            source=source,
+            source=GIDEL,
         ),
         Check("Simultaneous: stable steps end", data["end_Simultaneous"], 0.0, 0.0, note="no step is stable"),
         Check("Alternating: neutral steps end", data["end_Alternating"], 2.0, 1e-15),
@@ -157,12 +161,10 @@ def _convergent(data: Data) -> list[Check]:
             1e-5,
             note="at η = ½ the roots coincide, and a double root moves by the square root of the roundoff",
         ),
-        Check(
-            "Extragradient: final distance", np.linalg.norm(eg[-1]), bound, 1e-12, "at_most", "start · ρ^(free steps)"
-        ),
+        Check("Extragradient: final distance", final(eg), bound, 1e-12, "at_most", "start · ρ^(free steps)"),
         Check(
             "past extragradient: final distance",
-            np.linalg.norm(past[-1]),
+            final(past),
             double_root_bound(tail, data["radius_PastExtragradient"]),
             1e-15,
             "at_most",
@@ -170,12 +172,12 @@ def _convergent(data: Data) -> list[Check]:
         ),
         Check(
             "Averaged: final distance",
-            np.linalg.norm(average[-1]),
+            final(average),
             regret_bound(data["descent"], data["lr_Averaged"]),
             0.0,
             "at_most",
             "regret bound of projected descent, from the steps and the orbit's norms",
-            f"{GIDEL}, section 3.1",
+            GIDEL,
         ),
     ]
 
@@ -246,10 +248,10 @@ def draw(data: Data) -> Figure:
     race = DistanceDisplay.from_orbits(
         {labels[name]: data[name] for name in REGIMES}, (0.0, 0.0), regimes={labels[n]: r for n, r in REGIMES.items()}
     ).plot(bottom)
-    race.legend_.set_title("method (step size)")
+    bottom.get_legend().set_title("method (step size)")
     FieldDisplay(*FIELD_GRID, data["flow"]).plot(top, color="#B8B8B8")
     for name, regime in REGIMES.items():
-        OrbitDisplay(data[name], regime=regime).plot(top, color=race.lines_[labels[name]].get_color())
+        OrbitDisplay(data[name], regime=regime).plot(top, color=str(race.lines_[labels[name]].get_color()))
     top.set(xlim=(-2.25, 2.25), ylim=(-1.12, 1.12), aspect="equal", title="orbits in the flow, |y| ≤ 1")
     bottom.set(xlabel="iteration", ylim=(1e-13, 10.0))
     return figure

@@ -178,11 +178,11 @@ def _consensus(data: Data) -> list[Check]:
     leaves = "from (1, 1) it leaves, though ρ < 1; with the f″ terms halved it converges"
     return [
         Check(f"{label}, f″ terms halved: measured rate", rate, rho, RCOND, source=f"{MESCHEDER}, published code"),
-        _away(f"{label}: final distance", np.linalg.norm(final), np.linalg.norm(start), 0.0, leaves),
+        _away(f"{label}: final distance", float(np.linalg.norm(final)), float(np.linalg.norm(start)), 0.0, leaves),
     ]
 
 
-def _away(label: str, distance: Any, bound: float, tolerance: float, note: str) -> Check:
+def _away(label: str, distance: float, bound: float, tolerance: float, note: str) -> Check:
     return Check(label, distance, bound, tolerance, "at_least", note)
 
 
@@ -194,9 +194,9 @@ def _no_convergence(data: Data) -> list[Check]:
     h, gan = data["h"], data["gan_sim"]
     square, slope = (gan**2).sum(axis=1), 1 / (1 + np.exp(gan[:-1].prod(axis=1)))
     growth = np.abs(square[1:] / square[:-1] / (1 + (h * slope) ** 2) - 1).max()
-    lemma, clipped = f"{MESCHEDER}, Lemma 2.4", "‖z‖ ≥ |ψ| = 1 once clipped, then it grows"
+    clipped = "‖z‖ ≥ |ψ| = 1 once clipped, then it grows"
     found = [
-        Check("GAN, simultaneous: ‖z₊‖²/‖z‖² off 1 + h²f′(ψθ)²", growth, 0.0, 1e-14, source=lemma),
+        Check("GAN, simultaneous: ‖z₊‖²/‖z‖² off 1 + h²f′(ψθ)²", growth, 0.0, 1e-14, source=MESCHEDER),
         _away("WGAN, simultaneous: least distance", _least(data["wgan_sim"]), 1.0, 1e-12, clipped),
     ]
     for order, n in DISCRIMINATOR_STEPS.items():
@@ -211,8 +211,8 @@ def _no_convergence(data: Data) -> list[Check]:
     # Two points within r of 0 differ by at most 2r in ψ, and by h(w g₀ - r√(1 + w²)) or more.
     radius = h * 0.7 / (2 + h * np.hypot(1, 0.7))
     for order, method in METHODS.items():
-        least = _least(data[f"wgan_gp_{order}"])
-        found.append(_away(f"WGAN-GP, {method}: least distance", least, radius, 0.0, "v jumps at ψ = 0"))
+        distance = _least(data[f"wgan_gp_{order}"])
+        found.append(_away(f"WGAN-GP, {method}: least distance", distance, radius, 0.0, "v jumps at ψ = 0"))
     swing = np.ptp(data["wgan_gp_long"][:, 1])
     return [*found, Check("WGAN-GP, weight 1, g₀ = 0.3, h = 0.01: range of ψ in the tail", swing, 0.7908, 5e-5)]
 

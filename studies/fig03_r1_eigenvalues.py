@@ -24,7 +24,7 @@ from gamedyn.plotting import style
 from studies.runner import Check, Progress, Study
 from studies.store import Data
 
-MESCHEDER = "Mescheder et al. (ICML 2018), section 4"
+MESCHEDER = "Mescheder et al. (ICML 2018)"
 GAMMA = sp.Symbol("gamma", nonnegative=True)
 
 
@@ -105,10 +105,10 @@ def checks(data: Data) -> list[Check]:
 
 def draw(data: Data) -> Figure:
     """Real and imaginary parts against γ, and the path in the complex plane."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.0), width_ratios=(1.0, 1.1))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.6), width_ratios=(1.0, 1.45))
     _draw_parts(left, data["gammas"], data["numeric"], data["critical_numeric"])
     path = _draw_path(right, data["gammas"], data["numeric"])
-    figure.colorbar(path, ax=right, orientation="horizontal", label="γ", ticks=(0, 0.5, 1, 1.5, 2))
+    figure.colorbar(path, ax=right, shrink=0.7, aspect=14, label="γ", ticks=(0, 0.5, 1, 1.5, 2))
     return figure
 
 
@@ -137,7 +137,14 @@ def _draw_path(ax: Any, gammas: np.ndarray, pair: np.ndarray) -> LineCollection:
         ax.add_collection(path)
     ax.axvline(0.0, color=style.GREY, linewidth=1.0, zorder=0)
     ax.axhline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
-    ax.set(xlim=(-2.0, 0.25), ylim=(-0.65, 0.65), xlabel="Re λ", ylabel="Im λ", title="path as γ grows")
+    ax.set(
+        xlim=(-2.0, 0.25),
+        ylim=(-0.65, 0.65),
+        xlabel="Re λ",
+        ylabel="Im λ",
+        title="path as γ grows",
+        xticks=(-2, -1.5, -1, -0.5, 0),
+    )
     ax.set_aspect("equal", adjustable="box")
     return path
 

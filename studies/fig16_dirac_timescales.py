@@ -28,7 +28,7 @@ def scaled_jacobian(mu: sp.Expr, tau: sp.Expr) -> sp.Matrix:
 
 
 def formula(mu: Any, tau: Any) -> tuple[sp.Expr, sp.Expr]:
-    """The eigenvalues in the paper's form, for τ separated from the generator's step."""
+    """The eigenvalues of J_τ in closed form, real numbers or symbols given."""
     root = sp.sqrt(tau**2 * mu**2 - tau)
     return (tau * mu + root) / 2, (tau * mu - root) / 2
 
@@ -105,7 +105,7 @@ def _peaks(d: np.ndarray) -> np.ndarray:
 
 
 def checks(data: dict[str, Any]) -> list[Check]:
-    claim = "M29: complex iff τ < 1/μ², stable for every τ > 0"
+    claim = "complex iff τ < 1/μ², stable for every τ > 0 (arXiv:2009.14820)"
     found = [
         Check("characteristic polynomial against the formula, exact", data["formula_gap"], 0.0, 0.0),
         Check(

@@ -130,7 +130,7 @@ def checks(data: dict[str, Any]) -> list[Check]:
         Check("forsaken, |Im λ|", np.abs(eig.imag).max(), 0.908028, 5e-7),
     ]
     tail = data["eg"][len(data["eg"]) // 2 :, :, 0]
-    # 0.1210 rounds 0.120979, which tighter tolerances and longer runs keep; the border below confirms it forward in time.
+    # 0.1210 is 0.120979, the same at tighter tolerances and on longer runs; the border below confirms the cycle.
     bands = {"attracting cycle": (0.9226, 1.9172), "repelling cycle": (0.1210, 0.2989), "EG": (0.9224, 1.9118)}
     for name, points in {
         "attracting cycle": data["attracting"],

@@ -366,9 +366,8 @@ class _Builder:
         if word == "sigmoid":
             return self._power(1 + self._call("exp", -argument, at), sp.S.NegativeOne, at)
         function, size = FUNCTIONS[word], self._size(argument)
-        # SymPy expands t into real and imaginary part to find out whether sinh(t) is real, unless it knows that t is.
-        if word in ("sinh", "cosh", "tanh") and size > MAX_MAYBE_COMPLEX_NODES and not argument.is_real:
-            _fail(f"{word} of a long expression that may be complex is not allowed; simplify it", self.text, at)
+        if word in ("sinh", "cosh", "tanh") and not argument.is_real:
+            self._check_maybe_complex(word, argument, at)
         # Nested constants stay as typed: SymPy reduces asin(sin(c)) numerically, which fails for large c.
         if size <= MAX_SIMPLIFIED_NODES and not (self._is_constant(argument) and argument.has(sp.Function)):
             result = function(argument)
@@ -376,6 +375,13 @@ class _Builder:
             if all(isinstance(part, (*_PLAIN, sp.Abs)) for part in result.atoms(sp.Function)):
                 return result
         return function(argument, evaluate=False)
+
+    def _check_maybe_complex(self, word: str, argument: sp.Expr, at: int) -> None:
+        """SymPy expands t into real and imaginary part to find out whether sinh(t) is real: t must be short."""
+        highest = max((abs(power.exp) for power in argument.atoms(sp.Pow) if power.exp.is_Integer), default=0)
+        if self._size(argument) > MAX_MAYBE_COMPLEX_NODES or highest > 4:
+            remedy = "keep roots and logarithms out of it, or declare symbols positive"
+            _fail(f"{word} of a long expression that may be complex is not allowed; {remedy}", self.text, at)
 
     def _size(self, expression: sp.Basic) -> int:
         return self._measure(expression)[0]
@@ -412,7 +418,8 @@ class _Builder:
             self._check_constant(part)
 
     def _check_constant(self, constant: sp.Basic) -> None:
-        value = constant.evalf(15, maxn=400)  # as many digits as 1 + 1e-300 needs
+        # As many digits as 1 + 1e-300 needs; at 15 digits SymPy takes log(1 + 1e-20) for zero.
+        value = constant.evalf(15, maxn=400) or constant.evalf(330, maxn=400)
         if not value.is_Float and not value.is_Rational:
             _fail("a constant here is not real, and costs are real; check roots and logarithms", self.text, self.at)
         if value.is_zero or value._prec == 1:

@@ -19,6 +19,8 @@ from gamedyn.games.parser import parse_expression
 Formula = str | sp.Expr | int | float
 Names = str | sp.Symbol | Sequence[str | sp.Symbol]
 
+LISTED = 12  # coordinates up to which formulas and names are printed in full
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -182,8 +184,12 @@ class SymbolicGame:
     def __repr__(self) -> str:
         lines = []
         for i, p in enumerate(self.players):
-            variables = ", ".join(str(s) for s in self.symbols[p.slice])
-            what = f"min {self.costs[i]}" if self.costs is not None else ""
+            names = p.variables if p.size <= LISTED else (*p.variables[:2], "…", p.variables[-1])
+            variables = ", ".join(names)
+            if self.quadratics is not None and self.dim > LISTED:
+                what = "min ½ zᵀHz + bᵀz"
+            else:
+                what = f"min {self.costs[i]}" if self.costs is not None else ""
             if self.costs is None and self.components is not None:
                 what = "v = " + ", ".join(str(c) for c in self.components[p.slice])
             lines.append(f"  {p.name} ({variables}): {what if len(what) < 100 else what[:97] + '...'}")

@@ -95,7 +95,7 @@ FUNCTIONS = {
     "exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos",
     "atan": "arctan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "sign": "sign", "sqrt": "sqrt", "Abs": "abs",
 }  # fmt: skip
-for _name in {*FUNCTIONS, *PythonCodePrinter._kf} - {"Abs"}:  # the base class would print them from `math`
+for _name in {*FUNCTIONS, *PythonCodePrinter._kf} - {"Abs", "Max", "Min"}:  # the base class would print them from `math`
     setattr(ScalarPrinter, f"_print_{_name}", ScalarPrinter._print_Function)
 
 

@@ -81,6 +81,7 @@ class Scalarizer:
     def __init__(self) -> None:
         self.components: dict[int, list[sp.Expr]] = {}
         self.statements: list[Statement] = []
+        self.bound: dict[sp.Expr, sp.Symbol] = {}
         self.count = 0
 
     def fresh(self) -> sp.Symbol:
@@ -92,9 +93,10 @@ class Scalarizer:
         """The value itself if it is a number or a name, else a new name for it."""
         if value.is_Atom or (value.is_Mul and len(value.args) == 2 and value.args[0] is sp.S.NegativeOne and value.args[1].is_Symbol):
             return value
-        name = self.fresh()
-        self.statements.append(Assign(name, value))
-        return name
+        if value not in self.bound:
+            self.bound[value] = self.fresh()
+            self.statements.append(Assign(self.bound[value], value))
+        return self.bound[value]
 
     def run(self, outputs: Sequence[Node]) -> None:
         """Emit the statements of every node that `outputs` need, bodies of equations apart."""
@@ -140,13 +142,13 @@ class Scalarizer:
                 self.components[node.index] = self.emit(node)
         w, names = [self.fresh() for _ in range(n)], [self.fresh() for _ in range(n)]
         outer, self.statements = self.statements, []
-        known = dict(self.components)
+        known, bound = dict(self.components), dict(self.bound)
         self.components[body.w.index] = list(w)
         self.run(targets)
         image = self.components[body.image.index]
         matrix = [[self.components[c.index][r] for c in columns] for r in range(n)]
         block, self.statements = self.statements, outer
-        self.components = known
+        self.components, self.bound = known, bound
         iterations = 1 if body.linear else NEWTON_STEPS
         self.statements.append(Solve(names, w, rhs, eliminate(block, [*image, *(e for row in matrix for e in row)]), image, matrix, iterations))
         return list(names)

@@ -390,15 +390,16 @@ def _probe(gan: GAN) -> None:
     sample = gan.batch(min(len(gan.data), 16), stream(gan.seed, _EVALUATION))
     x, latents = (t[:16] for t in sample)
     z = gan.initial()
-    # counts of writes, not values: a power iteration that has converged here writes what stood there already
-    before = [[t._version for t in net.fixed_like(latents)] for net in gan.networks]
+    # counts of writes besides values: a power iteration that has converged here writes what stood there already
+    before = [[(t._version, t.clone()) for t in net.fixed_like(latents)] for net in gan.networks]
     devices = [gan.device] if gan.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.no_grad():
         _check_shapes(gan, z, x, latents)
         field = GANField(gan, x, latents)
         once, twice = (torch.stack(field._all_costs(z)) for _ in range(2))
     for net, old in zip(gan.networks, before, strict=True):
-        if changed := [name for (name, t), count in zip(net.fixed.items(), old, strict=True) if t._version != count]:
+        pairs = zip(net.fixed.items(), old, strict=True)
+        if changed := [name for (name, t), (count, was) in pairs if t._version != count or not torch.equal(t, was)]:
             raise ValueError(
                 f"evaluating the {net.role} writes to its buffers {changed}: state outside the parameters, so v is no "
                 f"function of them. Build batch norm with track_running_stats=False, or call .eval() on the module (its statistics then stand still)"

@@ -15,6 +15,8 @@ from torch import Tensor
 
 __all__ = ["RetainedJacobian"]
 
+ROWS_AT_ONCE = 64
+
 
 class RetainedJacobian:
     """J = Dv(z) as a linear map, for any field of the neural world.
@@ -68,9 +70,19 @@ class RetainedJacobian:
         return torch.autograd.grad(self._transposed, self._seed, u, retain_graph=True, materialize_grads=True)[0]
 
     def to_dense(self) -> Tensor:
-        """J `(d, d)`, one product with Jᵀ per row; d² numbers of memory."""
+        """J `(d, d)`, one product with Jᵀ per row, many rows at a time; d² numbers of memory."""
         eye = torch.eye(self.dim, dtype=self._w.dtype, device=self._w.device)
-        return torch.stack([self.vjp(row) for row in eye])
+        if not self._v.requires_grad:
+            return torch.zeros_like(eye)
+        try:
+            return torch.cat([self._rows(block) for block in eye.split(ROWS_AT_ONCE)])
+        except RuntimeError:  # an operation that torch cannot batch over
+            return torch.stack([self.vjp(row) for row in eye])
+
+    def _rows(self, block: Tensor) -> Tensor:
+        return torch.autograd.grad(
+            self._v, self._w, block, retain_graph=True, materialize_grads=True, is_grads_batched=True
+        )[0]
 
     def _transpose(self) -> Tensor | None:
         """Jᵀs with its graph, s the seed; None where v does not depend on w."""

@@ -110,8 +110,9 @@ class TrainingResult:
             If it is no such file.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                if not isinstance(archive, np.lib.npyio.NpzFile) or str(archive["format"]) != FORMAT:
+            # an open file of our own: np.load leaves the one it opens to the garbage collector where it fails
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                if str(archive["format"]) != FORMAT:
                     raise ValueError("another format")
                 record = json.loads(str(archive["record"]))
                 record["players"] = tuple(record["players"])
@@ -122,7 +123,7 @@ class TrainingResult:
                     **{name: archive[name] for name in _ARRAYS},
                     **record,
                 )
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{os.fspath(path)!r} is no '{FORMAT}' ({error}); write one with result.save(path)") from error
 
     def __repr__(self) -> str:

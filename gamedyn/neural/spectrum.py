@@ -143,7 +143,8 @@ def spectrum(
     k : int
         How many; one more where the last is half of a conjugate pair.
     which : {"LM", "LR", "SR", "LI"}
-        Largest modulus, largest or smallest real part, largest imaginary part.  "LM" converges best.
+        Largest modulus, largest or smallest real part, largest imaginary part.  "LM" converges best; under "LI" the
+        iteration can pass over eigenvalues close to the real axis once the few far from it are found.
     dtype : torch.dtype
         Of the analysis: z and the data are cast to it.
     dense_limit : int

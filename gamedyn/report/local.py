@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ from gamedyn.games.transformed import TransformedGame, unwrap
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.report.radius import radius_near
 from gamedyn.rules.method import as_method, label, map_numbers, step_cost
+from gamedyn.rules.named import coefficients as named_coefficients
 from gamedyn.rules.named import methods as by_name
 from gamedyn.rules.named import named
 from gamedyn.stability.stable_steps import StableSteps
-from gamedyn.stability.steps import BestStep, best_step, stable_steps, step_jacobian, step_polynomial
+from gamedyn.stability.steps import ZETA, BestStep, best_step, stable_steps, step_jacobian, step_polynomial
 
 NEUTRAL = 1e-9  # a float spectral radius closer to 1 than this decides nothing
 
@@ -50,6 +51,8 @@ class MethodReport:
         "converges", "neutral", "diverges", "undecided", or "" where there is no answer.
     reason : str
         Why there is no answer.
+    settings : tuple of (str, number)
+        Coefficients of a named method besides the step.
     """
 
     name: str
@@ -62,6 +65,7 @@ class MethodReport:
     best: BestStep | None = None
     verdict: str = ""
     reason: str = ""
+    settings: tuple[tuple[str, Any], ...] = ()
 
     @property
     def explicit(self) -> bool:
@@ -105,6 +109,7 @@ class MethodReport:
             "name": self.name,
             "gradients": self.gradients,
             "solves": self.solves,
+            "coefficients": {k: float(v) for k, v in self.settings},
             "spectral_radius": {"formula": None if self.formula is None else str(self.formula), "value": self.rho},
             "per_gradient": self.per_gradient,
             "steps_per_turn": self.turn,
@@ -161,8 +166,8 @@ class LocalGame:
     game : SymbolicGame or TransformedGame
     exact : bool
         Whether the coefficients are exact; floats otherwise.
-    cross : str
-        Why methods that differentiate the costs have no analysis here, if they have none.
+    field : LinearField
+        The Hessians and the Jacobian; its `cross` says why methods that differentiate costs have no analysis here.
     """
 
     game: Any
@@ -189,12 +194,13 @@ def local_game(game: Any, z: tuple[Any, ...]) -> LocalGame:
         If z is no equilibrium of the untransformed game.
     """
     base, transforms = unwrap(game)
+    source = base.field("exact")
     exact = all(isinstance(x, sp.Expr) and not x.has(sp.CRootOf, sp.Float) for x in z)
     if exact:
-        field = linearize(base.field("exact"), sp.ImmutableMatrix(list(z)), exact=True)
+        field = linearize(source, sp.ImmutableMatrix(list(z)), exact=True)
     else:
         field = linearize(base.field("array"), np.array([float(x) for x in z]))
-    symbols = base.symbols
+    symbols = source.symbols
     if field.hessians is None:
         v = sp.Matrix(_exact(field.jacobian)) * sp.Matrix(symbols)
         local = SymbolicGame(base.players, symbols, components=tuple(v), name=base.name)
@@ -269,6 +275,13 @@ def pick(chosen: Any) -> dict[str, Any]:
 
 def report_method(name: str, method: Any, local: LocalGame, lr: Any) -> MethodReport:
     """The report of one method; what has no answer in this world says why instead of raising."""
+    report = _guarded(name, method, local, lr)
+    if not isinstance(method, str):
+        return report
+    return replace(report, settings=tuple((k, v) for k, v in named_coefficients(method).items() if v is not None))
+
+
+def _guarded(name: str, method: Any, local: LocalGame, lr: Any) -> MethodReport:
     try:
         cost = step_cost(named(method, lr=lr) if isinstance(method, str) else method, len(local.game.players))
     except (NotInThisWorld, ValueError) as error:
@@ -290,7 +303,7 @@ def _why(error: Exception) -> str:
 def _report(name: str, T: StepMap, local: LocalGame, price: float, solves: int) -> MethodReport:
     z, lr = local.origin, _own_step(T)
     rho = multiplier = formula = None
-    matrix = step_jacobian(T, z)
+    matrix = step_jacobian(T, z) if local.exact else T.test_jacobian(z)
     if local.is_numeric:
         multiplier = _leading(matrix)
         rho = abs(multiplier)
@@ -317,10 +330,8 @@ def _own_step(T: StepMap) -> Any:
 def _leading(matrix: Any) -> complex:
     """The eigenvalue of largest modulus; of several, one that turns, in the upper half plane."""
     if isinstance(matrix, sp.MatrixBase):
-        z = sp.Dummy("z")
-        p = matrix.charpoly(z).as_poly()
         # Square-free first: a double root would be known to half the digits only.
-        parts = [f for f, _ in sp.Poly(p.as_expr(), z, extension=True).sqf_list()[1]]
+        parts = [f for f, _ in sp.Poly(matrix.charpoly(ZETA).as_expr(), ZETA, extension=True).sqf_list()[1]]
         values = np.array([complex(r) for f in parts for r in f.nroots(n=20, maxsteps=200)])
     else:
         values = np.linalg.eigvals(matrix)

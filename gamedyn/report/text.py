@@ -100,6 +100,11 @@ def fixed(x: float | None, digits: int = 6) -> str:
     return DASH if x is None else f"{x:.{digits}f}" if abs(x) < 1e3 else f"{x:.{digits}g}"
 
 
+def count(x: float | None) -> str:
+    """A number of steps to three digits, whole from 100 on."""
+    return DASH if x is None else f"{x:.3g}" if x < 100 else f"{x:.0f}" if x < 1e6 else f"{x:.2e}"
+
+
 def exact_or_decimal(x: Any, limit: int = 14, digits: int = 5) -> str:
     """The exact form where it is short, a decimal otherwise."""
     if isinstance(x, sp.Expr) and not x.has(sp.CRootOf, sp.Float):

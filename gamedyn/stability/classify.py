@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sympy as sp
 
-from gamedyn.games.field import NotInThisWorld
+from gamedyn.games.field import NotInThisWorld, Player
 from gamedyn.stability.number_text import format_eigenvalues, format_number
 from gamedyn.stability.second_order import SecondOrder, entries, modulus, second_order, tidy
 from gamedyn.stability.spectrum_signs import definiteness, eigenvalues, is_exact, sign, spectrum_signs
@@ -243,9 +243,13 @@ def _own_blocks(data: SecondOrder) -> list[tuple[str, str]]:
     result = []
     for p, H in zip(data.players, data.hessians, strict=True):
         state, number = definiteness(H[p.slice, p.slice])
-        name = p.name if p.size > 1 else (p.variables or (p.name,))[0]
-        result.append((state, f"own block of {name} {_verdict(state, number, p.size)}"))
+        result.append((state, f"own block of {_label(p)} {_verdict(state, number, p.size)}"))
     return result
+
+
+def _label(p: Player) -> str:
+    """A player with one variable by that variable's name."""
+    return p.variables[0] if p.size == 1 and p.variables else p.name
 
 
 def _verdict(state: str, number: Any, size: int) -> str:
@@ -267,8 +271,8 @@ def _leads(data: SecondOrder, leader: int) -> tuple[bool, str]:
     cross = own[lead, follow]
     schur = own[lead, lead] - cross @ _solve(own[follow, follow], own[follow, lead])
     state, number = definiteness(schur)
-    names = ["x", "y"]
-    text = f"{names[1 - leader]} answers uniquely, Schur complement for {names[leader]} {format_number(number)} > 0"
+    leads, answers = (_label(data.players[k]) for k in (leader, 1 - leader))
+    text = f"{answers} answers uniquely, Schur complement for {leads} {format_number(number)} > 0"
     return state == "positive", text
 
 

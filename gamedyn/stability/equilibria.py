@@ -40,6 +40,7 @@ __all__ = ["Equilibrium", "EquilibriumList", "equilibria"]
 Box = Mapping[str, tuple[Any, Any]] | tuple[Any, Any] | None
 DEFAULT_BOX = (-3.0, 3.0)  # of Newton's starts, per coordinate
 _ROWS = 20
+_CELL = 60  # characters of a table's cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +85,10 @@ class Equilibrium:
     def row(self) -> dict[str, str]:
         """The line of the table, as text."""
         return {
-            "point": f"({', '.join(format_number(x) for x in self.point)})",
+            "point": _cut(f"({', '.join(format_number(x) for x in self.point)})"),
             "class": self.kind,
             "flow": self.flow,
-            "eigenvalues": format_eigenvalues(self.eigenvalues),
+            "eigenvalues": _cut(format_eigenvalues(self.eigenvalues)),
             "residual": "exact" if self.exact else f"{self.residual:.1e}",
             "tau*": "-" if self.tau is None else format_number(self.tau),
         }
@@ -171,6 +172,8 @@ def equilibria(
     ------
     ValueError
         If the box names no variable of the game or is empty, or Newton's method is needed and a parameter is free.
+    NotInThisWorld
+        If the game is not given by formulas.
 
     Examples
     --------
@@ -181,6 +184,10 @@ def equilibria(
       point   class          flow    eigenvalues  residual  tau*
       (0, 0)  local minimax  center  ±4.58258i    exact     1
     """
+    if "exact" not in game.worlds:
+        raise NotInThisWorld(
+            "equilibria", "/".join(game.worlds), "it needs v as a formula; train the game, or simulate it"
+        )
     if params:
         game = game.bind(**params)
     search = _Search(game, _bounds(game, box), tolerance, starts, seed, time_limit)
@@ -287,9 +294,16 @@ class _Search:
             why,
             thinned and "zeros with singular J form a continuum or are many; the one nearest to the centre is shown",
         ]
-        points = [recognise(p, v, z) if v is not None else tuple(map(float, p)) for p in zeros]
+        points = [self._recognised(p, v, z) for p in zeros]
         method = f"Newton from {self.starts} starts in {where}, seed {self.seed}"
         return _Found(points, False, method, "; ".join(n for n in notes if n))
+
+    def _recognised(self, zero: np.ndarray, v: list[sp.Expr] | None, z: Sequence[sp.Symbol]) -> tuple[Any, ...]:
+        try:
+            with limited_time(self.seconds):
+                return tuple(map(float, zero)) if v is None else recognise(zero, v, z)
+        except OutOfTime:
+            return tuple(map(float, zero))
 
     def _inside(self, point: Sequence[Any]) -> bool:
         if self.box is None or any(isinstance(x, sp.Expr) and x.free_symbols for x in point):
@@ -308,6 +322,8 @@ class _Search:
         """The point with its class; `numeric` gives (v, Dv) on batches, `formula` Dv at an exact point, or None."""
         exact = all(isinstance(x, sp.Expr) for x in point)
         try:
+            if formula is None:
+                raise OutOfTime
             with limited_time(self.seconds):
                 jacobian = formula(point) if exact else numeric()[1](np.array(point)[:, None])[:, :, 0]
                 return _described(point, exact, second_order(_exact_game(self.game), point, jacobian=jacobian))
@@ -374,6 +390,10 @@ def _order(e: Equilibrium) -> tuple[Any, ...]:
     if any(isinstance(x, sp.Expr) and x.free_symbols for x in e.point):
         return ()
     return tuple(round(float(x), 9) for x in e.point)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
 
 
 def _table(rows: list[dict[str, str]]) -> list[str]:

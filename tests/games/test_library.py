@@ -185,7 +185,9 @@ def test_bilinear_with_ten_thousand_entries_builds_fast_and_evaluates_correctly(
     game = gd.games.bilinear(A)
     F = game.field("array")
     value = F(z)
-    assert time.process_time() - start < 4  # seconds; minutes without the matrices
+    text = repr(game)
+    assert time.process_time() - start < 8  # seconds of a busy machine; minutes without the matrices
+    assert len(text) < 200
     np.testing.assert_allclose(value, np.r_[A @ z[100:], -A.T @ z[:100]], atol=1e-12)
     np.testing.assert_allclose(F.jvp(z, u), np.r_[A @ u[100:], -A.T @ u[:100]], atol=1e-12)
     np.testing.assert_allclose(F.vjp(z, u), -F.jvp(z, u), atol=1e-12)

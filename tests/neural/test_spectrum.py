@@ -44,9 +44,9 @@ def test_dense_eigenvalues_are_those_of_the_jacobian(gan: GAN, jacobian: np.ndar
     assert s.residuals.max() < 1e-12
 
 
-@pytest.mark.parametrize("which", ["LM", "LR", "SR", "LI"])
-def test_krylov_finds_the_leading_ten_of_the_dense_spectrum(gan: GAN, which: str) -> None:
-    dense, krylov = spectrum(gan, k=10, which=which), spectrum(gan, k=10, which=which, dense_limit=0)
+@pytest.mark.parametrize(("which", "k"), [("LM", 10), ("LR", 10), ("SR", 10), ("LI", 4)])
+def test_krylov_finds_the_leading_eigenvalues_of_the_dense_spectrum(gan: GAN, which: str, k: int) -> None:
+    dense, krylov = spectrum(gan, k=k, which=which), spectrum(gan, k=k, which=which, dense_limit=0)
     assert krylov.method == "Arnoldi on J"
     assert krylov.missing == 0
     np.testing.assert_allclose(krylov.eigenvalues, dense.eigenvalues, rtol=0, atol=1e-6)
@@ -54,15 +54,15 @@ def test_krylov_finds_the_leading_ten_of_the_dense_spectrum(gan: GAN, which: str
     assert krylov.norm > 0.9 * dense.norm
 
 
-def test_conjugate_pairs_are_never_split(gan: GAN) -> None:
-    seen = False
+def test_conjugate_pairs_are_never_split() -> None:
+    gan = GAN(mlp_generator(2, 2, (4,), activation="tanh"), mlp_discriminator(2, (5,), activation="tanh"), data=ring(n=64))
+    lengths = set()
     for k in range(1, 13):
         values = spectrum(gan, k=k).eigenvalues
-        assert len(values) in (k, k + 1)
-        seen |= len(values) == k + 1
+        lengths.add(len(values) - k)
         for value in values:
             assert np.abs(values - value.conjugate()).min() < 1e-9
-    assert seen
+    assert lengths == {0, 1}
 
 
 def test_residuals_are_those_of_right_eigenvectors(gan: GAN, jacobian: np.ndarray) -> None:
@@ -81,9 +81,9 @@ def test_imaginary_share_is_one_for_rotation_and_zero_for_a_potential_game() -> 
 
 
 def test_what_did_not_converge_is_said() -> None:
-    g, d = mlp_generator(4, 1, (20,), activation="tanh"), mlp_discriminator(1, (20,), activation="tanh")
+    g, d = mlp_generator(4, 1, (40, 40), activation="tanh"), mlp_discriminator(1, (40, 40), activation="tanh")
     gan = GAN(g, d, data=gaussians_1d(n=100))
-    s = spectrum(gan, k=10, which="SR", dense_limit=0, maxiter=1)
+    s = spectrum(gan, k=10, which="LI", dense_limit=0, maxiter=1)
     assert s.missing > 0
     assert f"{s.missing} of the 10 wanted eigenvalues did not converge" in repr(s)
     assert len(s.eigenvalues) == len(s.residuals) == len(s.converged)

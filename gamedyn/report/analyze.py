@@ -1,0 +1,359 @@
+"""A game on one screen: equilibria, J = S + A, and what every method makes of it."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from gamedyn.games.functions import exact_number
+from gamedyn.games.transformed import unwrap
+from gamedyn.report import text
+from gamedyn.report.local import MethodReport, local_game, number, pick, report_method
+from gamedyn.rules.named import CLASSICAL
+from gamedyn.stability.equilibria import Equilibrium, equilibria
+
+__all__ = ["Analysis", "PointReport", "analyze"]
+
+INTEREST = ("strict local Nash", "local minimax", "stable", "stable non-Nash", "center", "local maximin", "unstable")
+MATRIX_DIMENSION = 4  # up to here J, S and A are shown
+SHOWN = 4  # equilibria shown in full, the rest as lines of a table
+
+
+@dataclass(frozen=True, eq=False)
+class PointReport:
+    """An equilibrium with its J = S + A.
+
+    Attributes
+    ----------
+    equilibrium : Equilibrium
+    share : float or None
+        ‖A‖/‖J‖ in the Frobenius norm: 0 for a potential game, 1 for a Hamiltonian one; None with free parameters.
+    angle : float or None
+        The largest |arg λ(J)| in radians.
+    """
+
+    equilibrium: Equilibrium
+    share: float | None
+    angle: float | None
+
+    @property
+    def symmetric(self) -> Any:
+        """S = (J + Jᵀ)/2, the potential part `(d, d)`."""
+        return (self.equilibrium.jacobian + self.equilibrium.jacobian.T) / 2
+
+    @property
+    def antisymmetric(self) -> Any:
+        """A = (J - Jᵀ)/2, the Hamiltonian part `(d, d)`."""
+        return (self.equilibrium.jacobian - self.equilibrium.jacobian.T) / 2
+
+    def lines(self) -> list[str]:
+        """The block of the screen."""
+        e = self.equilibrium
+        algebraic = any(isinstance(x, sp.Expr) and x.has(sp.CRootOf) for x in e.point)
+        known = "algebraic numbers" if algebraic else "exact" if e.exact else f"residual {e.residual:.0e}"
+        flow = {"center": "neutral (a center)"}.get(e.flow, e.flow)
+        about = [f"λ(J) = {text.eigenvalues(e.eigenvalues)}", f"flow: {flow}"]
+        if self.share is not None and self.angle is not None:
+            about.append(f"|A|/|J| = {self.share:.3g}, max |arg λ| = {np.degrees(self.angle):.3g}°")
+        if e.tau is not None:
+            about.append(f"stable for τ > {text.with_decimal(e.tau)}")
+        why = textwrap.wrap(text.prose(_evidence(e)), text.WIDTH - 4)
+        head = [f"{text.point(e.point)}   {e.kind}   [{known}]", *(f"  {line}" for line in why)]
+        if len(e.point) > MATRIX_DIMENSION:
+            return [*head, *(f"  {line}" for line in about)]
+        named = (("J =", e.jacobian), ("S =", self.symmetric), ("A =", self.antisymmetric))
+        blocks = [[f"{name} {line}" if k == 0 else f"    {line}" for k, line in enumerate(text.matrix(m))] for name, m in named]
+        side = text.beside(*blocks, gap="   ")
+        whole = text.beside(side, about)
+        if max(map(len, whole)) > text.WIDTH - 2:
+            whole = [*side, *about]
+        if max(map(len, whole)) > text.WIDTH - 2:
+            whole = [*(line for block in blocks for line in block), *about]
+        return [*head, *(f"  {line}" for line in whole)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        e = self.equilibrium
+        matrices = {"jacobian": e.jacobian, "symmetric": self.symmetric, "antisymmetric": self.antisymmetric}
+        return {
+            "point": [number(x) for x in e.point],
+            "exact": e.exact,
+            "residual": e.residual,
+            "class": e.kind,
+            "evidence": e.evidence,
+            "flow": e.flow,
+            "eigenvalues": [number(v) for v in e.eigenvalues],
+            "tau": None if e.tau is None else number(e.tau),
+            "antisymmetric_share": self.share,
+            "rotation_degrees": None if self.angle is None else float(np.degrees(self.angle)),
+            **{name: [[number(m[i, j]) for j in range(m.shape[1])] for i in range(m.shape[0])] for name, m in matrices.items()},
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What `analyze` returns; `print` it.
+
+    Attributes
+    ----------
+    name : str
+    players : tuple of (str, tuple of str)
+        Names and variables.
+    objectives : tuple of str
+        One line per cost, or per component of the field.
+    points : tuple of PointReport
+    at : int or None
+        Index of the equilibrium that the methods are compared at; None if there is none.
+    methods : tuple of MethodReport
+        Ranked by the rate per gradient at the step `lr`, methods that solve equations last.
+    lr : Expr
+        Step of the comparison.
+    found : str
+        How the equilibria were found, and whether they are all.
+    """
+
+    name: str
+    players: tuple[tuple[str, tuple[str, ...]], ...]
+    objectives: tuple[str, ...]
+    points: tuple[PointReport, ...]
+    at: int | None
+    methods: tuple[MethodReport, ...]
+    lr: sp.Expr
+    found: str
+    complete: bool
+    note: str = ""
+
+    def __str__(self) -> str:
+        lines = [*self.objectives, *textwrap.wrap(self.found, text.WIDTH)]
+        shown = range(len(self.points)) if len(self.points) <= SHOWN else [self.at]
+        for k in shown:
+            lines += ["", *self.points[k].lines()]
+        if len(self.points) > SHOWN:
+            rows = [p.equilibrium.row() for k, p in enumerate(self.points) if k != self.at]
+            cells = [[text.point(p.equilibrium.point), row["class"], row["flow"], row["eigenvalues"]]
+                     for p, row in zip((p for k, p in enumerate(self.points) if k != self.at), rows, strict=True)]
+            lines += ["", *text.table(["other points", "class", "flow", "eigenvalues of J"], cells, left=(0, 1, 2, 3))]
+        if self.at is not None:
+            lines += ["", *self._rates(), "", *self._steps(), "", *self._legend()]
+        return "\n".join(map(text.clip, lines))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="line-height: 1.25">{html.escape(str(self))}</pre>'
+
+    def ranked(self, best: bool = False) -> list[MethodReport]:
+        """The methods by their rate per gradient, at the step `lr` or each at its best step; implicit ones last."""
+        return sorted(self.methods, key=lambda m: _rank(m, best))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, fit for JSON: exact numbers as text beside their floats."""
+        return {
+            "name": self.name,
+            "players": [{"name": name, "variables": list(variables)} for name, variables in self.players],
+            "objectives": list(self.objectives),
+            "equilibria": [p.to_dict() for p in self.points],
+            "complete": self.complete,
+            "found": self.found,
+            "note": self.note,
+            "lr": number(self.lr),
+            "at": self.at,
+            "methods": [m.to_dict() for m in self.methods],
+        }
+
+    def latex(self) -> str:
+        """Matrices and a booktabs table, as a fragment for a document that loads amsmath and booktabs."""
+        from gamedyn.report.latex import analysis_latex
+
+        return analysis_latex(self)
+
+    # the tables --------------------------------------------------------------------------------------------
+
+    def _where(self) -> str:
+        assert self.at is not None
+        return "" if len(self.points) == 1 else f" at {text.point(self.points[self.at].equilibrium.point)}"
+
+    def _rates(self) -> list[str]:
+        lr = text.decimal(self.lr)
+        head = ["method", f"ρ near η = {lr}", "ρ", "gradients", "ρ per gradient", "turn", "e-fold", "verdict"]
+        rows: list[list[str]] = []
+        for m in self.ranked():
+            if m.reason or m.rho is None:
+                rows.append([m.name, f"{text.DASH} {m.reason or 'symbols are free'}"])
+                continue
+            formula = "" if m.formula is None else text.expression(m.formula, ascending=True)
+            rows.append([
+                m.name, formula if len(formula) <= 24 else "", text.fixed(m.rho), price(m),
+                text.fixed(m.per_gradient) if m.explicit else "", text.count(m.turn), text.count(m.e_folding), m.verdict,
+            ])  # fmt: skip
+        if not any(len(row) > 2 and row[1] for row in rows):
+            head, rows = [head[0], *head[2:]], [row if len(row) == 2 else [row[0], *row[2:]] for row in rows]
+        return [f"Methods{self._where()} at the step η = {lr}", *text.table(head, rows, left=(0, 1, len(head) - 1) if len(head) == 8 else (0, 6))]
+
+    def _steps(self) -> list[str]:
+        head = ["method", "stable steps", "best step", "best ρ", "ρ per gradient"]
+        rows: list[list[str]] = []
+        for m in self.ranked(best=True):
+            if m.reason:
+                continue
+            step, rate = (text.DASH, text.DASH) if m.best is None else (text.with_decimal(m.best.step, 8), text.with_decimal(m.best.rate, 8))
+            per_gradient = text.fixed(m.best_per_gradient) if m.best is not None and m.explicit else ""
+            rows.append([m.name, _short(text.steps(m.stable)), step, rate, per_gradient])
+        return [f"Methods{self._where()} over all steps", *text.table(head, rows, left=(0, 1, 2, 3))] if rows else []
+
+    def _legend(self) -> list[str]:
+        settings = "; ".join(f"{m.name} {', '.join(f'{k} {v:g}' for k, v in m.settings)}" for m in self.methods if m.settings)
+        parts = [
+            "Ranked by ρ^(1/gradients); a Jacobian product counts as two gradients; methods that solve equations "
+            "stand apart, at the bottom. turn: steps per turn, 2π/|arg ζ|; e-fold: steps per factor e, 1/|ln ρ|.",
+            f"Coefficients: {settings}." if settings else "",
+        ]
+        if any(m.stable is not None and m.stable.kind == "numeric" for m in self.methods):
+            parts.append("Stable steps are numeric here, from a scan of 0.0001 < η < 100.")
+        return [line for part in parts if part for line in textwrap.wrap(part, text.WIDTH)]
+
+
+def analyze(
+    game: Any,
+    *,
+    methods: Any = None,
+    box: Any = None,
+    lr: Any = 0.1,
+    params: Mapping[str, Any] | None = None,
+    at: int | None = None,
+) -> Analysis:
+    """Equilibria of a game, their classes and spectra, and the rates of methods there, on one screen.
+
+    Parameters
+    ----------
+    game : game
+        In formulas, possibly transformed.
+    methods : sequence of names or methods, or mapping name -> name or method, optional
+        Names are keys of `gamedyn.rules.named.methods` and run at the step `lr`; methods at their own.
+    box : mapping name -> (low, high), or (low, high), optional
+        Where equilibria are looked for.
+    lr : float or Rational
+        Step η > 0 of the comparison.
+    params : mapping, optional
+        Values of the game's parameters.
+    at : int, optional
+        Which equilibrium the methods are compared at; by default the most interesting one (a Nash point before a
+        stable one before a center before an unstable one).
+
+    Returns
+    -------
+    Analysis
+        A method without an answer at the point says why in its row.
+
+    Raises
+    ------
+    ValueError
+        If `lr` is not positive, a name is unknown, `at` is out of range, or parameters left free make the equilibria
+        unsolvable.
+    TypeError
+        If the game has no formulas.
+
+    Examples
+    --------
+    >>> import gamedyn as gd
+    >>> report = gd.analyze(gd.zero_sum("x*y", min="x", max="y"), methods=["Simultaneous", "Extragradient"])
+    >>> [(m.name, m.formula, m.verdict) for m in report.ranked()]
+    [('Extragradient', sqrt(eta**4 - eta**2 + 1), 'converges'), ('Simultaneous', sqrt(eta**2 + 1), 'diverges')]
+    """
+    step = _step(lr)
+    chosen = pick(CLASSICAL if methods is None else methods)
+    if "exact" not in game.worlds:
+        raise TypeError(f"analyze needs a game in formulas and '{game.name}' has none; use gd.jacobian and gd.rotation at a point")
+    game = game.bind(**params) if params else game
+    found = equilibria(game, box)
+    if game.parameters and not found:
+        free = ", ".join(game.parameters)
+        raise ValueError(f"'{game.name}' has no equilibrium in closed form with {free} free; give values, bind({game.parameters[0]}=...)")
+    points = tuple(_point_report(e) for e in found)
+    if at is not None and not 0 <= at < len(points):
+        raise ValueError(f"at={at} names no equilibrium: there are {len(points)}, counted from 0")
+    at = at if at is not None else min(range(len(points)), key=lambda k: _interest(found[k]), default=None)
+    reports: tuple[MethodReport, ...] = ()
+    if at is not None:
+        local = local_game(game, found[at].point)
+        reports = tuple(sorted((report_method(n, m, local, step) for n, m in chosen.items()), key=lambda m: _rank(m, False)))
+    F = unwrap(game)[0].field("exact")
+    players = tuple((p.name, tuple(str(s) for s in F.symbols[p.slice])) for p in F.players)
+    return Analysis(
+        game.name, players, tuple(_objectives(game, F)), points, at, reports, step, _found(found), found.complete, found.note
+    )
+
+
+def price(m: MethodReport) -> str:
+    """Gradients per step, `8.5`, or what is solved instead, `1 solve`."""
+    if m.explicit:
+        return f"{m.gradients:g}"
+    solves = f"{m.solves} solve{'s' if m.solves > 1 else ''}"
+    return f"{m.gradients:g} + {solves}" if m.gradients else solves
+
+
+def _step(lr: Any) -> sp.Expr:
+    try:
+        step = exact_number(lr)
+    except (TypeError, ValueError, sp.SympifyError):
+        raise ValueError(f"lr={lr!r} is no number; give a step size such as 0.1") from None
+    if not (step.is_number and step.is_finite and step.is_positive):
+        raise ValueError(f"lr={lr} is no step size; give a positive number such as 0.1")
+    return step
+
+
+def _rank(m: MethodReport, best: bool) -> tuple[Any, ...]:
+    rate = (None if m.best is None else float(m.best.rate)) if best else m.rho
+    per_gradient = m.best_per_gradient if best else m.per_gradient
+    missing = bool(m.reason) or rate is None
+    # Rates are compared to 12 digits, so that equal methods keep the order in which they were given.
+    return (bool(m.reason), not m.explicit, missing, round((per_gradient if m.explicit else rate) or 0.0, 12) if not missing else 0.0)
+
+
+def _interest(e: Equilibrium) -> int:
+    return INTEREST.index(e.kind) if e.kind in INTEREST else len(INTEREST)
+
+
+def _point_report(e: Equilibrium) -> PointReport:
+    if any(isinstance(x, sp.Expr) and x.free_symbols for x in (*e.point, *e.eigenvalues)):
+        return PointReport(e, None, None)
+    J = np.array([[float(e.jacobian[i, j]) for j in range(len(e.point))] for i in range(len(e.point))])
+    values = [complex(sp.N(v, 20)) if isinstance(v, sp.Expr) else complex(v) for v in e.eigenvalues]
+    size = np.linalg.norm(J)
+    angle = max((abs(float(np.angle(v))) for v in values if v), default=0.0)
+    return PointReport(e, float(np.linalg.norm(J - J.T) / 2 / size) if size else 0.0, angle)
+
+
+def _found(found: Any) -> str:
+    count = f"{len(found)} equilibri{'um' if len(found) == 1 else 'a'}" if found else "No equilibrium"
+    known = "all real zeros of v" if found.complete else "others may exist"
+    return f"{count} by {found.method} ({known})" + (f"; {text.prose(found.note)}" if found.note else "")
+
+
+def _objectives(game: Any, F: Any) -> list[str]:
+    """The game in formulas, one line per cost, long ones wrapped."""
+    groups = [(p, ", ".join(text.expression(s) for s in F.symbols[p.slice])) for p in F.players]
+    title = "" if game.name in ("game", "field game") else f"{game.name}: "
+    if F.costs is None:
+        lines = [f"v_{names} = {', '.join(text.expression(e) for e in F.field_function.outputs[p.slice])}" for p, names in groups]
+    elif len(F.costs) == 2 and sp.expand(F.costs[0] + F.costs[1]) == 0:
+        lines = [f"min over {groups[0][1]}, max over {groups[1][1]}:  f = {text.expression(F.costs[0])}"]
+    else:
+        lines = [f"min over {names}:  c{k} = {text.expression(c)}" for k, ((_, names), c) in enumerate(zip(groups, F.costs, strict=True), 1)]
+    lines[0] = title + lines[0]
+    return [line for whole in lines for line in textwrap.wrap(whole, text.WIDTH, subsequent_indent="    ", max_lines=6, placeholder=" …")]
+
+
+def _evidence(e: Equilibrium) -> str:
+    """What decides the class, without the spectrum and the flow, which stand beside the matrices."""
+    return "; ".join(part for part in e.evidence.split("; ") if not part.startswith(("eigenvalues ", "flow ")))
+
+
+def _short(region: str, limit: int = 44) -> str:
+    return region if len(region) <= limit else f"{text.DASH} (see stable_steps)"
