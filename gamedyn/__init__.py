@@ -10,7 +10,7 @@ from typing import Any
 
 from gamedyn._version import __version__
 
-_MODULES = ("claims", "games", "neural", "plotting", "testing")
+_MODULES = ("games", "neural", "plotting", "testing")
 _NAMES = {
     "gamedyn.games.field": ("Field", "NotInThisWorld", "Player"),
     "gamedyn.games.parser": ("ParseError",),
@@ -41,7 +41,10 @@ _NAMES = {
     "gamedyn.stability.rotation": ("Rotation", "rotation"),
     "gamedyn.stability.steps": ("best_step", "spectral_radius", "stability_polynomial", "stable_steps"),
     "gamedyn.stability.stable_steps": ("StableSteps",),
-    "gamedyn.stability.equilibria": ("Equilibrium", "equilibria"),
+    "gamedyn.stability.equilibria": ("Equilibrium", "EquilibriumList", "equilibria"),
+    "gamedyn.stability.classify": ("classify", "is_local_minimax", "is_strict_local_nash"),
+    "gamedyn.stability.path_angle": ("PathAngle", "path_angle"),
+    "gamedyn.dynamics.flow": ("Flow", "flow"),
     "gamedyn.dynamics.simulate": ("Orbit", "simulate"),
     "gamedyn.report.analyze": ("analyze",),
     "gamedyn.report.compare": ("compare",),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from gamedyn.maps.stepmap import StepMap
+from gamedyn.maps.stepmap import SCALAR_LIMIT, StepMap
 from gamedyn.rules.rule import is_scheduled
 
 BOUND = 1e12  # an orbit farther out than this has diverged
@@ -99,18 +100,19 @@ def simulate(
     if backend not in ("auto", "numpy", "numba"):
         raise ValueError(f"backend={backend!r} is not one of 'auto', 'numpy', 'numba'")
     s = T.start(z0) if state is None else state
-    marks = list(range(0, steps, every)) + [steps]
+    marks = [*range(0, steps, every), steps]
     if not isinstance(s, np.ndarray):
         return _run(T, s, marks, first, "torch")
     if backend == "auto":
-        backend = "numba" if steps * int(np.prod(s.shape[1:])) >= NUMBA_WORK else "numpy"
+        pays = steps * int(np.prod(s.shape[1:])) >= NUMBA_WORK and T.dim <= SCALAR_LIMIT
+        backend = "numba" if pays else "numpy"
     return _run(T, s, marks, first, backend)
 
 
 def _run(T: StepMap, s: Any, marks: list[int], first: int, backend: str) -> Orbit:
     points = [_numpy(T.point(s))]
     previous = s
-    for a, b in zip(marks[:-1], marks[1:], strict=True):
+    for a, b in pairwise(marks):
         previous, s = _advance(T, s, first + a, b - a, backend)
         points.append(_numpy(T.point(s)))
     status = _status(_numpy(previous), _numpy(s)) if len(marks) > 1 else np.array("running")

@@ -105,7 +105,8 @@ class AffineFunction(VectorFunction):
             with np.errstate(all="ignore"):  # a diverged orbit is a result, not a warning
                 value = np.tensordot(matrix, vectors[self.argument], axes=1)
             value = (value.T + offset).T
-            return value.copy() if value.shape[1:] == batch else np.broadcast_to(value, (len(value), *batch)).copy()
+            value = value.reshape(value.shape + (1,) * (1 + len(batch) - value.ndim))
+            return np.broadcast_to(value, (len(value), *batch)).copy()
 
         return evaluate
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
+from gamedyn.games.affine import Quadratic
 from gamedyn.games.exact import ExactField
 from gamedyn.games.field import Element, Field, NotInThisWorld, Player, Seed
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DENSE_LIMIT = 64  # up to this dimension linear systems are solved densely
 NEWTON_STEPS = 12
+SCALAR_COSTS = 16  # up to this dimension a quadratic cost is printed term by term
 
 
 class TorchField(Field):
@@ -310,8 +312,25 @@ def torch_field(source: ExactField) -> TorchField:
             shape = (-1,) + (1,) * (z.ndim - 1)
             return torch.clamp(z, low.to(z).reshape(shape), high.to(z).reshape(shape))
 
+    if source.quadratics is not None and len(source.symbols) > SCALAR_COSTS:
+        forms = [_tensors(q) for q in source.quadratics]
+        return TorchField(source.players, lambda z: [_quadratic_cost(H, b, z) for H, b in forms], project=project)
     if source.costs is None:
         components = printed(source.field_function.outputs)
         return TorchField(source.players, field=lambda z: torch.stack(list(components(z))), project=project)
     costs = printed(source.costs)
     return TorchField(source.players, lambda z: [c.sum() for c in costs(z)], project=project)
+
+
+def _tensors(form: Quadratic) -> tuple[Tensor, Tensor]:
+    """H and b of a quadratic cost as float64 tensors."""
+    import torch
+
+    rows = [[float(e) for e in row] for row in form.hessian]
+    return torch.tensor(rows, dtype=torch.float64), torch.tensor([float(b) for b in form.linear], dtype=torch.float64)
+
+
+def _quadratic_cost(H: Tensor, b: Tensor, z: Tensor) -> Tensor:
+    """½ zᵀHz + bᵀz, summed over a batch."""
+    slope = b.to(z) if z.ndim == 1 else b.to(z)[:, None]
+    return (z * ((H.to(z) @ z) / 2 + slope)).sum()

@@ -58,7 +58,7 @@ class VectorFunction:
         """Rows of ∂outputs/∂inputs[argument]."""
         wrt = self.inputs[argument]
         return tuple(
-            tuple(sp.diff(e, s) if e.has(s) else sp.S.Zero for s in wrt)  # `has` is far cheaper than diff
+            tuple(partial_derivative(e, s) if e.has(s) else sp.S.Zero for s in wrt)  # `has` is far cheaper than diff
             for e in self.outputs
         )
 
@@ -87,7 +87,7 @@ class VectorFunction:
                 f"{self.name}T",
                 (*self.inputs, w),
                 [dot(c, w) for c in columns],
-                tuple(k for k in self.linear if k != argument) + (len(self.inputs),),
+                (*(k for k in self.linear if k != argument), len(self.inputs)),
             )
         return self._derived[key]
 
@@ -98,7 +98,7 @@ class VectorFunction:
             d = fresh(len(old), f"d{len(self.inputs)}_")
             table = dict(zip(old, d, strict=True))
             outputs = [e.xreplace(table) for e in self.outputs]
-            linear = tuple(k for k in self.linear if k != argument) + (len(self.inputs),)
+            linear = (*(k for k in self.linear if k != argument), len(self.inputs))
             self._derived[key] = VectorFunction(f"d{self.name}", (*self.inputs, d), outputs, linear)
         return self._derived[key]
 
@@ -119,6 +119,12 @@ class VectorFunction:
 def fresh(size: int, prefix: str) -> tuple[sp.Symbol, ...]:
     """`size` real symbols that differ from every other symbol."""
     return tuple(sp.Dummy(f"{prefix}{k}", real=True) for k in range(size))
+
+
+def partial_derivative(e: sp.Expr, s: sp.Symbol) -> sp.Expr:
+    """∂e/∂s almost everywhere: the jump of a sign contributes nothing."""
+    derivative = sp.diff(e, s)
+    return derivative.replace(sp.DiracDelta, lambda *_: sp.S.Zero) if derivative.has(sp.DiracDelta) else derivative
 
 
 def dot(row: Sequence[sp.Expr], column: Sequence[sp.Expr]) -> sp.Expr:
@@ -173,6 +179,7 @@ def exact_number(value: Any) -> sp.Expr:
         raise TypeError(f"expected a real number or a SymPy expression, got {value!r} of type {type(value).__name__}")
     if isinstance(value, (int, np.integer)):
         return sp.Integer(int(value))
-    if not np.isfinite(value):
+    number = float(value)  # type: ignore[arg-type]  # a NumPy or Python scalar
+    if not np.isfinite(number):
         raise ValueError(f"expected a finite number, got {value!r}")
-    return sp.Rational(repr(float(value)))
+    return sp.Rational(repr(number))

@@ -33,6 +33,8 @@ MAX_SYMPY_NODES = 10_000
 # SymPy simplifies f(argument) by asking whether the argument is real, zero, positive...; beyond a dozen nodes the
 # answer can take exponential time, and f(argument) is kept as it was typed.
 MAX_SIMPLIFIED_NODES = 15
+# SymPy factors N**(p/q) prime by prime and may not return for q = 1000 (seen in SymPy 1.14).
+MAX_ROOT_OF_NUMBER = 12
 MAX_MAYBE_COMPLEX_NODES = 8
 HUGE = sp.Integer(10) ** 300
 # 2**x * 2**(64 - x) becomes 2**64 on its own: a smaller bound under symbolic exponents keeps such products cheap.
@@ -338,6 +340,7 @@ class _Builder:
 
     def _power(self, base: sp.Expr, exponent: sp.Expr, at: int) -> sp.Expr:
         self._check_exponent(exponent, at)
+        self._check_root(base, exponent, at)
         if base is sp.S.Zero and exponent.is_Rational and exponent < 0:
             _fail("this divides by zero", self.text, at)
         if not self._is_constant(exponent):
@@ -357,6 +360,15 @@ class _Builder:
                 joined = "powers of powers and products of powers join"
                 remedy = "lower the degree, or write exp(n*log(x))"
                 _fail(f"an exponent is beyond {MAX_EXPONENT} ({joined}); {remedy}", self.text, at)
+
+    def _check_root(self, base: sp.Expr, exponent: sp.Expr, at: int) -> None:
+        """q <= 12 in N**(p/q), roots of roots included, for every number N that is a factor of the base."""
+        numbers = [f for f in sp.Mul.make_args(base) if self._is_constant(f) and f.atoms(sp.Rational) - {1, -1}]
+        inner = [p.exp.q for f in numbers for p in f.atoms(sp.Pow) if p.exp.is_Rational]
+        outer = [term.as_coeff_Mul()[0].q for term in sp.Add.make_args(exponent)]
+        if numbers and max(outer) * max(inner, default=1) > MAX_ROOT_OF_NUMBER:
+            remedy = "write exp(log(n)/q) for n**(1/q)"
+            _fail(f"a root of a number beyond the {MAX_ROOT_OF_NUMBER}th is not allowed; {remedy}", self.text, at)
 
     def _call(self, word: str, argument: sp.Expr, at: int) -> sp.Expr:
         if word == "sqrt":
@@ -411,6 +423,7 @@ class _Builder:
             _fail("this is not real, and costs are real; check roots and logarithms", self.text, self.at)
         if isinstance(part, sp.Pow):
             self._check_exponent(part.exp, self.at)
+            self._check_root(part.base, part.exp, self.at)
         if isinstance(part, sp.Rational):
             if max(abs(part.p), part.q) > HUGE:
                 _fail("a number here is above 1e300, or its denominator is; rescale it", self.text, self.at)

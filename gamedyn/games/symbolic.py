@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy as sp
 
@@ -16,8 +16,8 @@ from gamedyn.games.field import Field, NotInThisWorld, Player
 from gamedyn.games.functions import exact_number
 from gamedyn.games.parser import parse_expression
 
-Formula = str | sp.Expr | int | float
-Names = str | sp.Symbol | Sequence[str | sp.Symbol]
+Formula: TypeAlias = str | sp.Expr | int | float
+Names: TypeAlias = str | sp.Symbol | Sequence[str | sp.Symbol]
 
 LISTED = 12  # coordinates up to which formulas and names are printed in full
 
@@ -240,7 +240,7 @@ def Game(
 
 
 def zero_sum(
-    f: Formula, min: Names, max: Names, *, name: str = "game", facts: Facts | None = None  # noqa: A002
+    f: Formula, min: Names, max: Names, *, name: str = "game", facts: Facts | None = None
 ) -> SymbolicGame:
     """The game min over `min`, max over `max` of f: costs (f, -f).
 

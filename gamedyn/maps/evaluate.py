@@ -132,7 +132,8 @@ class ArrayEvaluator(Evaluator):
             return self._invert(data, args[0])
         if op == "diagonal":
             weights = _rows([self._number(w) for w in data], args[0])
-            return np.where(weights == 0, 0.0, weights * args[0])  # a masked slot is 0 whatever stood there
+            with np.errstate(all="ignore"):
+                return np.where(weights == 0, 0.0, weights * args[0])  # a masked slot is 0 whatever stood there
         if op in ("clip", "inside"):
             low = _rows([float(b[0]) for b in data], args[0])
             high = _rows([float(b[1]) for b in data], args[0])

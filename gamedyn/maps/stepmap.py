@@ -22,6 +22,7 @@ from gamedyn.rules.method import Method, as_method, coefficients, map_numbers, w
 from gamedyn.rules.rule import is_scheduled
 
 State = Any  # ndarray (D,) or (D, batch), SymPy column (D, 1), or torch vector (D,), by world
+SCALAR_LIMIT = 64  # extended dimension up to which a step is printed as scalar code; vectors beyond
 COEFFICIENT = sp.Symbol("scheduled_coefficient", real=True)
 
 
@@ -290,6 +291,9 @@ class StepMap:
         return load_numba(source)
 
     def _array_step(self, s: np.ndarray, k: int) -> np.ndarray:
+        if self.dim > SCALAR_LIMIT:
+            outputs = self._array_evaluator(self._inputs(s), k)(self.trace.outputs)
+            return np.concatenate([_spread(v, n, s.shape[1:]) for v, n in zip(outputs, self.sizes, strict=True)])
         values = [np.asarray(v, dtype=float) for v in self.parameter_values(k)]
         batch = np.broadcast_shapes(s.shape[1:], *(v.shape for v in values))
         result = np.empty((len(s), *batch))
@@ -330,7 +334,8 @@ class StepMap:
         with _torch().no_grad():
             method = self._neural_method
             if is_scheduled(method.rule):
-                method = Method(method.rule.at(0), *method.transforms)
+                layers = [method.preconditioner] if method.preconditioner else []
+                method = Method(method.rule.at(0), *layers, *method.transforms)
             parts = start(method, self._neural_field(0), z)
         self._rule_memory = len(parts) - 1
         if method.preconditioner is not None:

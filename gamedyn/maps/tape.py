@@ -141,7 +141,7 @@ class Tape:
 
     def invert(self, fn: Callable[[Node], Node], rhs: Node, linear: bool) -> Node:
         """The w with fn(w) = rhs."""
-        if linear and rhs.op == "zero":
+        if linear and rhs.op == "zero" and fn(rhs).op == "zero":  # fn may be affine
             return rhs
         w = self.placeholder(rhs.size)
         body = Inverse(w, fn(w), linear)
@@ -318,8 +318,8 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[N
         if node.index in live:
             sums[node.index] = tape.add(sums.get(node.index, tape.zero(node.size)), value)
 
-    for output, c in zip(outputs, cotangents, strict=True):
-        accumulate(output, c)
+    for output, seed in zip(outputs, cotangents, strict=True):
+        accumulate(output, seed)
     stop = {w.index for w in wrt}
     for node in reversed(reachable(outputs)):
         c = sums.get(node.index)

@@ -73,7 +73,7 @@ class TraceField(Field):
         return substitute(cotangent, {w.index: z})
 
     def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Node:
-        return self.tape.invert(fn, rhs, linear or self.is_quadratic)
+        return self.tape.invert(fn, rhs, linear or (self.is_quadratic and not self.source.box))
 
     def point(self, z: Element) -> Node:
         box = self.source.box

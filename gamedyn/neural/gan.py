@@ -142,6 +142,7 @@ class GAN:
         batch_size : int, optional
             By default the GAN's own.
         seed : int
+            Of the batches.
         """
         size = self.batch_size if batch_size is None else _count("batch_size", batch_size, len(self.data))
         return Oracle(self, size, seed)
@@ -180,7 +181,9 @@ class GAN:
         """The parameters of both networks as views of z `(d,)`."""
         if z.shape != (self.dim,):
             raise ValueError(f"'{self.name}' has d = {self.dim} parameters, got a vector of shape {tuple(z.shape)}")
-        pieces = z.split([n for net in self.networks for n in net.sizes])  # one node in the graph, whatever their number
+        pieces = z.split(
+            [n for net in self.networks for n in net.sizes]
+        )  # one node in the graph, whatever their number
         cut = len(self.networks[GENERATOR].sizes)
         return self.networks[GENERATOR].shaped(pieces[:cut]), self.networks[DISCRIMINATOR].shaped(pieces[cut:])
 
@@ -335,7 +338,7 @@ class _Flat:
                 table[key] = tensor
 
     def _find_slots(self) -> list[tuple[dict[str, Any], str, int]]:
-        """Every place that holds a tensor, and the number of the tensor that belongs there; tied weights have several."""
+        """Every place that holds a tensor, and the number of what belongs there; tied weights have several places."""
         tensors = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
         number = {id(tensors[name]): k for k, name in enumerate((*self.names, *self.fixed))}
         places = [
@@ -431,4 +434,6 @@ def _check_shapes(gan: GAN, z: Tensor, x: Tensor, latents: Tensor) -> None:
         )
     logits = d(theta_d, fake)
     if logits.shape not in ((len(x), 1), (len(x),)):
-        raise ValueError(f"the discriminator maps {tuple(x.shape)} to {tuple(logits.shape)}; it must give one logit per row")
+        raise ValueError(
+            f"the discriminator maps {tuple(x.shape)} to {tuple(logits.shape)}; it must give one logit per row"
+        )

@@ -4,12 +4,14 @@
     v ↦ (m / (1 - beta1ᵗ)) / (√(s / (1 - beta2ᵗ)) + eps)                                    (1)
 
 The same directions as `gamedyn.Adam`, which must suit every world; on 240,000 parameters its powers of a whole
-vector of counts cost more than the networks.  `gamedyn.neural.train` puts this one in its place.
+vector of counts cost more than the networks.  `gamedyn.neural.train` puts this one in its place.  It writes m, s
+and t in place, so the memory that a step is given belongs to that step: keep a copy, not the tensor.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -35,7 +37,7 @@ def for_torch(method: Any) -> Method:
 
 @dataclass(frozen=True)
 class TorchAdam(Adam):
-    """`gamedyn.Adam` for torch vectors; parameters and source there."""
+    """`gamedyn.Adam` for torch vectors, with its memory written in place; parameters and source there."""
 
     def init(self, F: Field | None, z: Element) -> Memory:
         """m and s `(d,)`, zero, and the count of evaluations of each player's part `(n_players,)`."""
@@ -55,7 +57,7 @@ class TorchAdam(Adam):
 
 
 class TorchAdamField(PreconditionedField):
-    """A field with Adam's memory, advanced slice by slice."""
+    """A field with Adam's memory, advanced slice by slice and in place."""
 
     preconditioner: TorchAdam
 
@@ -65,20 +67,16 @@ class TorchAdamField(PreconditionedField):
     def part(self, i: int, z: Element) -> Tensor:
         return self._advance(self.base.part(i, z), (i,))
 
-    def _advance(self, v: Tensor, movers: Any) -> Tensor:
-        """The direction of the players in `movers`, zero elsewhere; the state moves on for them alone."""
+    def _advance(self, v: Tensor, movers: Sequence[int]) -> Tensor:
+        """The direction of the players in `movers`; the state moves on for them alone."""
         adam, (m, s, t) = self.preconditioner, self.state
-        t = t.clone()
-        directions, moments, squares = [], [], []
+        directions = []
         for i, p in enumerate(self.players):
-            m_i, s_i, v_i = m[p.slice], s[p.slice], v[p.slice]
+            v_i = v[p.slice]
             if i in movers:
                 t[i] += 1
-                m_i = torch.lerp(m_i, v_i, 1 - adam.beta1)
-                s_i = (adam.beta2 * s_i).addcmul_(v_i, v_i, value=1 - adam.beta2)
+                m_i = m[p.slice].lerp_(v_i, 1 - adam.beta1)
+                s_i = s[p.slice].mul_(adam.beta2).addcmul_(v_i, v_i, value=1 - adam.beta2)
                 v_i = adam.direction(m_i, s_i, float(t[i]))
-            directions.append(v_i)  # the part of a player who stands still is zero already
-            moments.append(m_i)
-            squares.append(s_i)
-        self.state = (torch.cat(moments), torch.cat(squares), t)
+            directions.append(v_i)  # zero already for a player who stands still
         return torch.cat(directions)

@@ -124,7 +124,9 @@ class TrainingResult:
                     **record,
                 )
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{os.fspath(path)!r} is no '{FORMAT}' ({error}); write one with result.save(path)") from error
+            raise ValueError(
+                f"{os.fspath(path)!r} is no '{FORMAT}' ({error}); write one with result.save(path)"
+            ) from error
 
     def __repr__(self) -> str:
         outcome = self.status if not self.message else f"{self.status}: {self.message};"

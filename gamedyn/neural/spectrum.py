@@ -90,7 +90,9 @@ class Spectrum:
 
     def to_json(self) -> str:
         """All of it as text, for a file."""
-        record = {key: value for key, value in vars(self).items() if key not in ("eigenvalues", "residuals", "converged")}
+        record = {
+            key: value for key, value in vars(self).items() if key not in ("eigenvalues", "residuals", "converged")
+        }
         record["real"], record["imag"] = self.eigenvalues.real.tolist(), self.eigenvalues.imag.tolist()
         record["residuals"], record["converged"] = self.residuals.tolist(), self.converged.tolist()
         return json.dumps(record)
@@ -113,11 +115,15 @@ class Spectrum:
         ]
         for value, residual, good in list(zip(self.eigenvalues, self.residuals, self.converged, strict=True))[:20]:
             note = "" if good else "   NOT CONVERGED"
-            lines.append(f"  {value.real:+12.5e} {value.imag:+12.5e}i   |λ| {abs(value):.4e}   residual {residual:.1e}{note}")
+            lines.append(
+                f"  {value.real:+12.5e} {value.imag:+12.5e}i   |λ| {abs(value):.4e}   residual {residual:.1e}{note}"
+            )
         if len(self.eigenvalues) > 20:
             lines.append(f"  ... and {len(self.eigenvalues) - 20} more")
         if self.missing:
-            lines.append(f"  {self.missing} of the {self.wanted} wanted eigenvalues did not converge; raise maxiter or take 'LM'")
+            lines.append(
+                f"  {self.missing} of the {self.wanted} wanted eigenvalues did not converge; raise maxiter or take 'LM'"
+            )
         return "\n".join(lines)
 
 
@@ -173,7 +179,9 @@ def spectrum(
     ('dense', 39, 0)
     """
     if which not in ORDERS:
-        raise ValueError(f"which is {which!r}; use one of {', '.join(f'{key} ({what})' for key, what in ORDERS.items())}")
+        raise ValueError(
+            f"which is {which!r}; use one of {', '.join(f'{key} ({what})' for key, what in ORDERS.items())}"
+        )
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= gan.dim:
         raise ValueError(f"k is {k!r}; it must be an int from 1 to d = {gan.dim}")
     z = (gan.initial() if z is None else z).detach().to(dtype)

@@ -200,7 +200,9 @@ class _Run:
 
     def result(self, seed: int) -> TrainingResult:
         device = self.gan.device
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+        name = (
+            torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+        )
         n = len(self.gan.players)
         return TrainingResult(
             z=self.parts[0],

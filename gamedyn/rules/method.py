@@ -124,7 +124,12 @@ def map_numbers(part: Any, fn: Callable[[Any], Any]) -> Any:
 def coefficients(part: Any) -> list[Any]:
     """Every float, Rational or symbolic coefficient of a method."""
     found: list[Any] = []
-    map_numbers(part, lambda v: found.append(v) or v)
+
+    def note(value: Any) -> Any:
+        found.append(value)
+        return value
+
+    map_numbers(part, note)
     return found
 
 

@@ -234,7 +234,7 @@ class LookaheadField(DerivedField):
     def answer(self, i: int, z: Element) -> Element:
         """z after the others have taken their steps against a resting player i."""
         others = [j for j in range(len(self.players)) if j != i]
-        for _ in range(self.steps):
+        for _ in range(self.steps if others else 0):
             z = self.point(z - self.lr * total(self.base.part(j, z) for j in others))
         return z
 

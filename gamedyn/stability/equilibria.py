@@ -39,6 +39,7 @@ __all__ = ["Equilibrium", "EquilibriumList", "equilibria"]
 
 Box = Mapping[str, tuple[Any, Any]] | tuple[Any, Any] | None
 DEFAULT_BOX = (-3.0, 3.0)  # of Newton's starts, per coordinate
+_KINKS = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.Piecewise, sp.Heaviside)
 _ROWS = 20
 _CELL = 60  # characters of a table's cell
 
@@ -190,8 +191,7 @@ def equilibria(
         )
     if params:
         game = game.bind(**params)
-    search = _Search(game, _bounds(game, box), tolerance, starts, seed, time_limit)
-    return search.run()
+    return _Search(game, _bounds(game, box), tolerance, starts, seed, time_limit).run()
 
 
 # the search --------------------------------------------------------------------------------------------
@@ -227,10 +227,8 @@ class _Search:
         numeric = cache(lambda: compiled_field(v, z) if v is not None else traced_field(self.game))
         formula = jacobian_formula(v, z) if v is not None else None
         items = [self._equilibrium(p, numeric, formula) for p in found.points if self._inside(p)]
-        notes = [found.note, self._constraint_note()]
-        return EquilibriumList(
-            sorted(items, key=_order), complete=found.complete, method=found.method, note="; ".join(filter(None, notes))
-        )
+        note = "; ".join(filter(None, [found.note, self._constraint_note()]))
+        return EquilibriumList(sorted(items, key=_order), complete=found.complete, method=found.method, note=note)
 
     def _formula(self, z: Sequence[sp.Symbol]) -> tuple[list[sp.Expr] | None, str]:
         """v as expressions in z, or None with the reason."""
@@ -252,10 +250,7 @@ class _Search:
                     return _by_solve(v, z), ""
                 return _Found(list(real_zeros(v, z)), True, "elimination"), ""
         except PositiveDimensional:
-            return (
-                None,
-                "v is polynomial and its zeros are not isolated (a continuum, at least over the complex numbers)",
-            )
+            return None, "the zeros of this polynomial v are not isolated (at least over the complex numbers)"
         except NotPolynomial:
             return None, ""
         except OutOfTime:
@@ -270,13 +265,9 @@ class _Search:
         points, dimension = affine_zeros(matrix, offset.applyfunc(sp.expand), centre)
         notes = []
         if dimension:
-            shown = (
-                "shown is the one nearest to"
-                if all(map(self._inside, points))
-                else "the box does not contain the one nearest to"
-            )
+            shown = "shown is" if all(map(self._inside, points)) else "the box does not contain"
             where = "the centre of the box" if self.box else "0"
-            notes.append(f"the zeros form a flat of dimension {dimension}; {shown} {where}")
+            notes.append(f"the zeros form a flat of dimension {dimension}; {shown} the one nearest to {where}")
         if generic:
             notes.append("for parameters that make no denominator and no pivot vanish")
         return _Found(points, dimension == 0, "linear algebra", "; ".join(notes))
@@ -293,6 +284,7 @@ class _Search:
         notes = [
             why,
             thinned and "zeros with singular J form a continuum or are many; the one nearest to the centre is shown",
+            v and column(v).has(*_KINKS) and "v has kinks, where J is one-sided and classes mean nothing",
         ]
         points = [self._recognised(p, v, z) for p in zeros]
         method = f"Newton from {self.starts} starts in {where}, seed {self.seed}"
@@ -400,5 +392,6 @@ def _table(rows: list[dict[str, str]]) -> list[str]:
     if not rows:
         return []
     widths = {k: max(len(k), *(len(r[k]) for r in rows)) for k in rows[0]}
-    lines = [{k: k for k in widths}, *rows]
-    return ["  " + "  ".join(r[k].ljust(w) for k, w in widths.items()).rstrip() for r in lines]
+    return [
+        "  " + "  ".join(r[k].ljust(w) for k, w in widths.items()).rstrip() for r in ({k: k for k in widths}, *rows)
+    ]

@@ -115,10 +115,6 @@ def compiled_field(v: list[sp.Expr], z: Sequence[sp.Symbol]) -> tuple[Any, Any]:
         names = [s.name for s in function.parameters]
         raise ValueError(f"Newton's method needs numbers, but {names} have no value. Bind them, or give params=")
     d, entries = len(z), [e for row in function.jacobian(0) for e in row]
-    if any(e.has(sp.DiracDelta) for e in entries):
-        raise ValueError(
-            "v is not differentiable (abs or sign of a variable): smooth it, and take the limit of the zeros"
-        )
     table = VectorFunction("J", [z], entries).numpy
     jacobian = lambda points: table(points, []).reshape(d, d, -1)  # noqa: E731
     return lambda points: function.numpy(points, []), jacobian

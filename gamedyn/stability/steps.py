@@ -20,6 +20,7 @@ from gamedyn.stability.regions import stable_region
 from gamedyn.stability.stable_steps import StableSteps
 
 ZETA = sp.Symbol("zeta")
+FIXED = 1e-3  # how far one step may move what is called a fixed point: equilibria are often given to 4 digits
 MAX_DIMENSION = 8  # extended dimension up to which regions are exact
 SEARCH = (1e-4, 1e2)
 
@@ -45,7 +46,7 @@ def spectral_radius(T: StepMap, z: Any) -> Any:
         For a preconditioned method, whose normalised step has no Jacobian at an equilibrium, and for
         an aperiodic schedule.
     ValueError
-        If an exact answer has no closed form because of free symbols.
+        If an exact answer has no closed form because of free symbols, or z is no fixed point.
 
     Examples
     --------
@@ -79,9 +80,27 @@ def step_jacobian(T: StepMap, z: Any) -> Any:
         return _period_jacobian(T, z)
     point = as_point(z)
     if isinstance(point, sp.MatrixBase) and T.is_exact:
-        return T.jacobian(T.start(point))
-    matrix = T.jacobian(T.start(_floats(point)))
+        s = T.start(point)
+        _check_fixed(T, s)
+        return T.jacobian(s)
+    s = T.start(_floats(point))
+    _check_fixed(T, s)
+    matrix = T.jacobian(s)
     return matrix if isinstance(matrix, np.ndarray) else matrix.detach().cpu().double().numpy()
+
+
+def _check_fixed(T: StepMap, s: Any) -> None:
+    """Refuse a point that one step moves by more than rounding of its digits explains."""
+    moved = T(s) - s
+    if isinstance(moved, sp.MatrixBase):
+        sizes = [abs(float(m)) for m in moved if m.is_number]
+    else:
+        sizes = [float(abs(m)) for m in moved]
+    if any(not size <= FIXED for size in sizes):
+        raise ValueError(
+            f"the point is not fixed: one step of {T!r} moves it by {max(sizes):.3g}. "
+            f"Give an equilibrium (gd.equilibria), or take T.jacobian(s) for the Jacobian elsewhere"
+        )
 
 
 def _period_jacobian(T: StepMap, z: Any) -> Any:

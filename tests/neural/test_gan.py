@@ -381,7 +381,10 @@ def test_only_the_neural_world_is_supplied() -> None:
 
 def test_own_loss_is_a_pair_of_functions() -> None:
     squares = GANLoss(
-        "least_squares", lambda fake: (fake - 1).square().mean(), lambda r, f: (r - 1).square().mean() + f.square().mean(), "D = 1/2"
+        "least_squares",
+        lambda fake: (fake - 1).square().mean(),
+        lambda r, f: (r - 1).square().mean() + f.square().mean(),
+        "D = 1/2",
     )
     gan = build(loss=squares)
     assert "least_squares" in repr(gan)

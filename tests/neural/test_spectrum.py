@@ -55,7 +55,9 @@ def test_krylov_finds_the_leading_eigenvalues_of_the_dense_spectrum(gan: GAN, wh
 
 
 def test_conjugate_pairs_are_never_split() -> None:
-    gan = GAN(mlp_generator(2, 2, (4,), activation="tanh"), mlp_discriminator(2, (5,), activation="tanh"), data=ring(n=64))
+    gan = GAN(
+        mlp_generator(2, 2, (4,), activation="tanh"), mlp_discriminator(2, (5,), activation="tanh"), data=ring(n=64)
+    )
     lengths = set()
     for k in range(1, 13):
         values = spectrum(gan, k=k).eigenvalues
@@ -91,7 +93,9 @@ def test_what_did_not_converge_is_said() -> None:
 
 def test_random_fields_have_no_spectrum() -> None:
     generator = torch.Generator().manual_seed(0)
-    noisy = gd.callable_game([lambda z: (z[0] - torch.randn((), generator=generator)) ** 2, lambda z: z[1] ** 2], sizes=[1, 1])
+    noisy = gd.callable_game(
+        [lambda z: (z[0] - torch.randn((), generator=generator)) ** 2, lambda z: z[1] ** 2], sizes=[1, 1]
+    )
     with pytest.raises(ValueError, match=r"differ.*eval"):
         spectrum(noisy, torch.zeros(2), k=1)
     steep = gd.callable_game([lambda z: z[0] ** 2 / 0, lambda z: z[1] ** 2], sizes=[1, 1])

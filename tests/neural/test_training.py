@@ -279,7 +279,7 @@ def distance_to_data(gan: GAN, z: Tensor) -> float:
 def test_digits_move_towards_the_data(seed: int) -> None:
     gan = digits_gan(seed)
     before = distance_to_data(gan, gan.initial())
-    result = train(gan, gd.Method(gd.Alternating(1e-3), gd.Adam(beta1=0.5)), 250, seed=seed)
+    result = train(gan, gd.Method(gd.Alternating(1e-3), gd.Adam(beta1=0.5)), 400, seed=seed)
     assert result.status == "finished"
     assert distance_to_data(gan, result.z) < 0.75 * before
 

@@ -302,9 +302,9 @@ def test_long_spectra_are_cut_in_the_table() -> None:
     assert max(map(len, repr(found).splitlines())) < 160
 
 
-def test_fields_with_kinks_are_refused() -> None:
-    with pytest.raises(ValueError, match="differentiable"):
-        equilibria(planar("abs(x)*y"))
+def test_fields_with_kinks_say_where_classes_mean_nothing() -> None:
+    assert "kinks" in equilibria(planar("abs(x)*y")).note
+    assert "kinks" not in equilibria(planar("sin(x)*y")).note
 
 
 def test_a_field_whose_formula_is_out_of_reach_is_solved_on_its_trace() -> None:
