@@ -83,8 +83,8 @@ def load_numba(source: str) -> ModuleType:
     except Exception as error:  # whatever the file system or Numba's cache says, compiling in memory still works
         warnings.warn(f"kernel cache {cache_directory()} is not usable ({error}); compiling in memory", stacklevel=3)
         module = ModuleType(name)
-        sys.modules[name] = module
         exec(compile(source.replace("cache=True, ", ""), f"<{name}>", "exec"), module.__dict__)
+        sys.modules[name] = module
         return module
 
 

@@ -229,6 +229,7 @@ class StepMap:
         return sp.ImmutableMatrix(sp.Matrix.hstack(*columns))
 
     def _exact_node(self, node: Any, k: int) -> Any:
+        self._refuse_preconditioner()
         if is_scheduled(self.method.rule):
             raise NotInThisWorld("schedule", "exact", "take the autonomous map of one step, T.at(k)")
         return node
@@ -336,10 +337,11 @@ class StepMap:
             if is_scheduled(method.rule):
                 layers = [method.preconditioner] if method.preconditioner else []
                 method = Method(method.rule.at(0), *layers, *method.transforms)
-            parts = start(method, self._neural_field(0), z)
+            field = self._neural_field(0)
+            parts = start(method, field, z)
         self._rule_memory = len(parts) - 1
         if method.preconditioner is not None:
-            self._rule_memory -= len(method.preconditioner.init(None, z))
+            self._rule_memory -= len(method.preconditioner.init(field, z))
         return parts
 
     def _split(self, s: Any) -> tuple[Any, ...]:
@@ -394,9 +396,13 @@ class StepMap:
             return "neural", _torch().as_tensor(z)
         if world == "exact" and "exact" not in self.game.worlds:
             raise NotInThisWorld("step", "exact", "the game has no formulas; give a float or torch point")
-        if world == "exact" and self.method.preconditioner is not None:
-            raise NotInThisWorld("step", "exact", "a preconditioner is nonlinear in the field; analyse .frozen(state)")
+        if world == "exact":
+            self._refuse_preconditioner()
         return world, z
+
+    def _refuse_preconditioner(self) -> None:
+        if self.method.preconditioner is not None:
+            raise NotInThisWorld("step", "exact", "a preconditioner is nonlinear in the field; analyse .frozen(state)")
 
     @property
     def is_exact(self) -> bool:

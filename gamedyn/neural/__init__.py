@@ -19,7 +19,7 @@ from gamedyn.neural.networks import (
     mlp_discriminator,
     mlp_generator,
 )
-from gamedyn.neural.products import RetainedJacobian
+from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.spectrum import Spectrum, spectrum
 from gamedyn.neural.training import TrainingResult, train
 

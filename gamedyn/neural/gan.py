@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from gamedyn.games.callable import TorchField
 from gamedyn.games.field import Element, NotInThisWorld, Player
 from gamedyn.neural.data import Dataset
+from gamedyn.neural.flat import FlatNetwork, refuse_shared
 from gamedyn.neural.losses import GANLoss, as_loss
 
 __all__ = ["GAN", "GANField", "Oracle"]
@@ -97,11 +98,11 @@ class GAN:
         self.latent = _latent(generator, latent)
         self.batch_size = _count("batch_size", batch_size, len(data))
         self.evaluation_size = min(_count("evaluation_size", evaluation_size), len(data))
-        self.networks = (_Flat("generator", generator), _Flat("discriminator", discriminator))
-        _refuse_shared(self.networks)
+        self.networks = (FlatNetwork("generator", generator), FlatNetwork("discriminator", discriminator))
+        refuse_shared(self.networks)
         n_g, n_d = (net.size for net in self.networks)
         self.players = (Player("generator", 0, n_g), Player("discriminator", n_g, n_g + n_d))
-        _probe(self)
+        refuse_hidden_state(self)
 
     @property
     def name(self) -> str:
@@ -236,8 +237,9 @@ class GANField(TorchField):
     """
 
     def __init__(self, gan: GAN, x: Tensor, latents: Tensor) -> None:
-        super().__init__(gan.players, self._all_costs)
+        super().__init__(gan.players, self.all_costs)
         self.gan, self.x, self.latents = gan, x, latents
+        self._cast = (x, latents)
         self.first_costs: list[Tensor | None] = [None, None]
 
     def __call__(self, z: Element) -> Tensor:
@@ -279,84 +281,25 @@ class GANField(TorchField):
         g, d = self.gan.networks
         x, latents = self._sample_like(parameters[GENERATOR][0])
         fake = d(parameters[DISCRIMINATOR], g(parameters[GENERATOR], latents))
-        real = d(parameters[DISCRIMINATOR], x) if DISCRIMINATOR in who else None
-        loss = self.gan.loss
-        costs = [loss.generator(fake) if i == GENERATOR else loss.discriminator(real, fake) for i in who]
-        for i, cost in zip(who, costs, strict=True):
+        costs = []
+        for i in who:
+            if i == GENERATOR:
+                cost = self.gan.loss.generator(fake)
+            else:
+                cost = self.gan.loss.discriminator(d(parameters[DISCRIMINATOR], x), fake)
             if self.first_costs[i] is None:
                 self.first_costs[i] = cost.detach()
+            costs.append(cost)
         return costs
 
-    def _all_costs(self, z: Tensor) -> list[Tensor]:
+    def all_costs(self, z: Tensor) -> list[Tensor]:
+        """The costs of both players, scalars."""
         return self._costs_of((GENERATOR, DISCRIMINATOR), self.gan.split(z))
 
     def _sample_like(self, p: Tensor) -> tuple[Tensor, Tensor]:
-        if self.x.dtype != p.dtype or self.x.device != p.device:
-            self.x, self.latents = (t.to(device=p.device, dtype=p.dtype) for t in (self.x, self.latents))
-        return self.x, self.latents
-
-
-class _Flat:
-    """A module called with given parameters; its own are read at `parameters()` and written by `GAN.load` only."""
-
-    def __init__(self, role: str, module: nn.Module) -> None:
-        named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-        if not named:
-            raise ValueError(f"the {role} has no trainable parameters, so it is no player")
-        if odd := [name for name, p in named if not p.is_floating_point()]:
-            raise TypeError(f"the {role}'s parameters {odd} are not real floating point")
-        if odd := [name for name, layer in module.named_modules() if isinstance(layer, nn.RNNBase)]:
-            raise ValueError(f"the {role}'s layers {odd} keep a second list of their weights; write them with cells")
-        self.role, self.module = role, module
-        self.names = [name for name, _ in named]
-        self.shapes = [p.shape for _, p in named]
-        self.sizes = [p.numel() for _, p in named]
-        still = [(name, p) for name, p in module.named_parameters() if not p.requires_grad]
-        self.fixed = {name: t.detach().clone() for name, t in (*still, *module.named_buffers())}
-        self._slots = self._find_slots()
-
-    @property
-    def size(self) -> int:
-        return sum(self.sizes)
-
-    def parameters(self) -> list[Tensor]:
-        return [self.module.get_parameter(name) for name in self.names]
-
-    def shaped(self, pieces: Sequence[Tensor]) -> list[Tensor]:
-        return [piece.view(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
-
-    def __call__(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
-        # what torch.func.functional_call does, with the places looked up once: on small networks half of a step
-        values = list(parameters) if not self.fixed else [*parameters, *self.fixed_like(inputs)]
-        own = [table[key] for table, key, _ in self._slots]
-        try:
-            for table, key, k in self._slots:
-                table[key] = values[k]
-            return self.module(inputs)
-        finally:
-            for (table, key, _), tensor in zip(self._slots, own, strict=True):
-                table[key] = tensor
-
-    def _find_slots(self) -> list[tuple[dict[str, Any], str, int]]:
-        """Every place that holds a tensor, and the number of what belongs there; tied weights have several places."""
-        tensors = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
-        number = {id(tensors[name]): k for k, name in enumerate((*self.names, *self.fixed))}
-        places = [
-            (table, key, tensor)
-            for layer in self.module.modules()
-            for table in (layer._parameters, layer._buffers)
-            for key, tensor in table.items()
-            if tensor is not None
-        ]
-        return [(table, key, number[id(tensor)]) for table, key, tensor in places]
-
-    def fixed_like(self, like: Tensor) -> list[Tensor]:
-        """What is no coordinate, buffers and frozen parameters, in the type and on the device of `like`."""
-        for name, t in self.fixed.items():
-            dtype = like.dtype if t.is_floating_point() else t.dtype
-            if t.dtype != dtype or t.device != like.device:
-                self.fixed[name] = t.to(device=like.device, dtype=dtype)
-        return list(self.fixed.values())
+        if self._cast[0].dtype != p.dtype or self._cast[0].device != p.device:
+            self._cast = (self.x.to(p), self.latents.to(p))
+        return self._cast
 
 
 def stream(*key: int) -> torch.Generator:
@@ -382,13 +325,7 @@ def _count(what: str, value: int, most: int | None = None) -> int:
     return int(value)
 
 
-def _refuse_shared(networks: Sequence[_Flat]) -> None:
-    first, second = ({id(p): name for name, p in net.module.named_parameters()} for net in networks)
-    if shared := [first[key] for key in first.keys() & second.keys()]:
-        raise ValueError(f"generator and discriminator share {sorted(shared)}; every parameter belongs to one player")
-
-
-def _probe(gan: GAN) -> None:
+def refuse_hidden_state(gan: GAN) -> None:
     """Refuse networks of a wrong shape, and those that depend on more than parameters and input."""
     sample = gan.batch(min(len(gan.data), 16), stream(gan.seed, _EVALUATION))
     x, latents = (t[:16] for t in sample)
@@ -399,15 +336,17 @@ def _probe(gan: GAN) -> None:
     with torch.random.fork_rng(devices=devices), torch.no_grad():
         _check_shapes(gan, z, x, latents)
         field = GANField(gan, x, latents)
-        once, twice = (torch.stack(field._all_costs(z)) for _ in range(2))
+        once, twice = (torch.stack(field.all_costs(z)) for _ in range(2))
     for net, old in zip(gan.networks, before, strict=True):
         pairs = zip(net.fixed.items(), old, strict=True)
         if changed := [name for (name, t), (count, was) in pairs if t._version != count or not torch.equal(t, was)]:
             raise ValueError(
                 f"evaluating the {net.role} writes to its buffers {changed}: state outside the parameters, so v is no "
-                f"function of them. Build batch norm with track_running_stats=False, or call .eval() on the module (its statistics then stand still)"
+                f"function of them. Build batch norm with track_running_stats=False, or call .eval() on the module, "
+                f"so that they stand still"
             )
-    if not torch.equal(once, twice) and bool(once.isfinite().all()):
+    # some GPU kernels add in a different order each time: rounding is no randomness
+    if not torch.allclose(once, twice, rtol=1e3 * torch.finfo(once.dtype).eps, equal_nan=True):
         raise ValueError(
             f"two evaluations at the same parameters and sample give the costs {once.tolist()} and {twice.tolist()}: "
             f"{_random_layers(gan)}. v must be a function of the parameters; call .eval() on the module"

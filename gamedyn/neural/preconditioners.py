@@ -39,9 +39,9 @@ def for_torch(method: Any) -> Method:
 class TorchAdam(Adam):
     """`gamedyn.Adam` for torch vectors, with its memory written in place; parameters and source there."""
 
-    def init(self, F: Field | None, z: Element) -> Memory:
+    def init(self, F: Field, z: Element) -> Memory:
         """m and s `(d,)`, zero, and the count of evaluations of each player's part `(n_players,)`."""
-        n = 0 if F is None else len(F.players)  # a step map asks without a field how many vectors there are
+        n = len(F.players)
         # counts stay on the CPU: reading them must not wait for a GPU
         return (torch.zeros_like(z), torch.zeros_like(z), torch.zeros(n, dtype=torch.float64))
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gamedyn.neural.products import RetainedJacobian
+from gamedyn.games.products import RetainedJacobian
 
 __all__ = ["DENSE_LIMIT", "ORDERS", "Spectrum", "spectrum"]
 
@@ -261,11 +261,11 @@ def _dense(J: _Counted) -> tuple[np.ndarray, np.ndarray, float]:
     return values.astype(complex), vectors, float(np.linalg.norm(matrix, 2))
 
 
-def _arnoldi(J: _Counted, k: int, which: str, maxiter: int) -> tuple[np.ndarray, np.ndarray, float]:
+def _arnoldi(J: _Counted, k: int, which: Any, maxiter: int) -> tuple[np.ndarray, np.ndarray, float]:
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
     d = J.map.dim
-    operator = LinearOperator((d, d), matvec=J.__matmul__, dtype=np.float64)
+    operator: Any = LinearOperator((d, d), matvec=J.__matmul__, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(d)  # ARPACK's own start would come from hidden randomness
     wanted = min(k + 2, d - 2)  # the margin completes a conjugate pair at the end
     eps = torch.finfo(J.map.field_value.dtype).eps

@@ -56,6 +56,7 @@ def train(
         Any rule, wrapped, preconditioned and on transformed fields: ``Method(Alternating(lr=1e-3), Adam(beta1=0.5))``,
         ``Method(Simultaneous(lr=1e-3), Adam(beta1=0.5), unrolled(5, lr=1e-3))``.
     steps : int
+        How many.
     seed : int
         Of the batches; step k sees the same batch whatever came before.
     batch_size : int, optional
@@ -91,6 +92,10 @@ def train(
     >>> result.status, result.steps, result.z.shape
     ('finished', 20, torch.Size([91]))
     """
+    if not isinstance(gan, GAN):
+        raise TypeError(
+            f"{type(gan).__name__} is no GAN; transforms go into the method: Method(rule, Adam(), unrolled(5, lr))"
+        )
     snapshots, stops = _stops(steps, every, spectrum_at)
     run = _Run(gan, method, gan.oracle(batch_size, seed))
     run.start(gan.initial() if z0 is None else z0)

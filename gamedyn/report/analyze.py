@@ -59,18 +59,18 @@ class PointReport:
         known = "algebraic numbers" if algebraic else "exact" if e.exact else f"residual {e.residual:.0e}"
         flow = {"center": "neutral (a center)"}.get(e.flow, e.flow)
         about = [f"λ(J) = {text.eigenvalues(e.eigenvalues)}", f"flow: {flow}"]
-        if self.share is not None and self.angle is not None:
-            about.append(f"|A|/|J| = {self.share:.3g}, max |arg λ| = {np.degrees(self.angle):.3g}°")
         if e.tau is not None:
-            about.append(f"stable for τ > {text.with_decimal(e.tau)}")
+            about[1] += f", stable for τ > {text.with_decimal(e.tau)}"
+        if self.share is not None and self.angle is not None:
+            about.append(f"|A|/|J| = {self.share:.3g}, |arg λ| ≤ {np.degrees(self.angle):.3g}°")
         why = textwrap.wrap(text.prose(_evidence(e)), text.WIDTH - 4)
         head = [f"{text.point(e.point)}   {e.kind}   [{known}]", *(f"  {line}" for line in why)]
         if len(e.point) > MATRIX_DIMENSION:
             return [*head, *(f"  {line}" for line in about)]
         named = (("J =", e.jacobian), ("S =", self.symmetric), ("A =", self.antisymmetric))
         blocks = [[f"{name} {line}" if k == 0 else f"    {line}" for k, line in enumerate(text.matrix(m))] for name, m in named]
-        side = text.beside(*blocks, gap="   ")
-        whole = text.beside(side, about)
+        side = text.beside(*blocks, gap="  ")
+        whole = text.beside(side, about, gap="   ")
         if max(map(len, whole)) > text.WIDTH - 2:
             whole = [*side, *about]
         if max(map(len, whole)) > text.WIDTH - 2:
@@ -180,24 +180,36 @@ class Analysis:
         return "" if len(self.points) == 1 else f" at {text.point(self.points[self.at].equilibrium.point)}"
 
     def _rates(self) -> list[str]:
-        lr = text.decimal(self.lr)
-        head = ["method", f"ρ near η = {lr}", "ρ", "gradients", "ρ per gradient", "turn", "e-fold", "verdict"]
+        if all(m.rho is None and not m.reason for m in self.methods):
+            return ["Rates need numbers for the free parameters: bind(...)."]
+        title = f"Methods{self._where()} at the step η = {text.decimal(self.lr)}"
+        for limit in (24, 18, 12, 0):
+            lines = self._rate_table(limit)
+            if max(map(len, lines)) <= text.WIDTH:
+                break
+        return [title, *lines]
+
+    def _rate_table(self, limit: int) -> list[str]:
+        """The table with formulas of at most `limit` characters; without their column if there are none."""
+        head = ["method", f"ρ near η = {text.decimal(self.lr)}", "ρ", "grads", "per grad", "turn", "e-fold", "verdict"]
         rows: list[list[str]] = []
         for m in self.ranked():
             if m.reason or m.rho is None:
                 rows.append([m.name, f"{text.DASH} {m.reason or 'symbols are free'}"])
                 continue
             formula = "" if m.formula is None else text.expression(m.formula, ascending=True)
-            rows.append([
-                m.name, formula if len(formula) <= 24 else "", text.fixed(m.rho), price(m),
-                text.fixed(m.per_gradient) if m.explicit else "", text.count(m.turn), text.count(m.e_folding), m.verdict,
-            ])  # fmt: skip
-        if not any(len(row) > 2 and row[1] for row in rows):
-            head, rows = [head[0], *head[2:]], [row if len(row) == 2 else [row[0], *row[2:]] for row in rows]
-        return [f"Methods{self._where()} at the step η = {lr}", *text.table(head, rows, left=(0, 1, len(head) - 1) if len(head) == 8 else (0, 6))]
+            per_gradient = text.fixed(m.per_gradient) if m.explicit else ""
+            rows.append(
+                [m.name, formula if len(formula) <= limit else "", text.fixed(m.rho), price(m), per_gradient]
+                + [text.count(m.turn), text.count(m.e_folding), m.verdict]
+            )
+        if any(len(row) > 2 and row[1] for row in rows):
+            return text.table(head, rows, left=(0, 1, 7))
+        rows = [row if len(row) == 2 else [row[0], *row[2:]] for row in rows]
+        return text.table([head[0], *head[2:]], rows, left=(0, 6))
 
     def _steps(self) -> list[str]:
-        head = ["method", "stable steps", "best step", "best ρ", "ρ per gradient"]
+        head = ["method", "stable steps", "best step", "best ρ", "per grad"]
         rows: list[list[str]] = []
         for m in self.ranked(best=True):
             if m.reason:
@@ -210,8 +222,8 @@ class Analysis:
     def _legend(self) -> list[str]:
         settings = "; ".join(f"{m.name} {', '.join(f'{k} {v:g}' for k, v in m.settings)}" for m in self.methods if m.settings)
         parts = [
-            "Ranked by ρ^(1/gradients); a Jacobian product counts as two gradients; methods that solve equations "
-            "stand apart, at the bottom. turn: steps per turn, 2π/|arg ζ|; e-fold: steps per factor e, 1/|ln ρ|.",
+            "Ranked per gradient, by ρ^(1/grads); a Jacobian product counts as two; methods that solve equations "
+            "come last. turn: steps per turn, 2π/|arg ζ|; e-fold: steps per factor e, 1/|ln ρ|.",
             f"Coefficients: {settings}." if settings else "",
         ]
         if any(m.stable is not None and m.stable.kind == "numeric" for m in self.methods):

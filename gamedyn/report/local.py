@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from gamedyn.rules.method import as_method, label, map_numbers, step_cost
 from gamedyn.rules.named import coefficients as named_coefficients
 from gamedyn.rules.named import methods as by_name
 from gamedyn.rules.named import named
+from gamedyn.stability.modulus import dominant_modulus
 from gamedyn.stability.stable_steps import StableSteps
 from gamedyn.stability.steps import ZETA, BestStep, best_step, stable_steps, step_jacobian, step_polynomial
 
@@ -198,7 +200,9 @@ def local_game(game: Any, z: tuple[Any, ...]) -> LocalGame:
     exact = all(isinstance(x, sp.Expr) and not x.has(sp.CRootOf, sp.Float) for x in z)
     if exact:
         field = linearize(source, sp.ImmutableMatrix(list(z)), exact=True)
-    else:
+        # Regions over Q(√2) take seconds each: floats there, exact where entries are rational or symbolic.
+        exact = all(e.is_Rational or e.free_symbols for m in (field.hessians or [field.jacobian]) for e in m)
+    if not exact:
         field = linearize(base.field("array"), np.array([float(x) for x in z]))
     symbols = source.symbols
     if field.hessians is None:
@@ -310,11 +314,23 @@ def _report(name: str, T: StepMap, local: LocalGame, price: float, solves: int) 
     region = best = None
     if lr is not None:
         region = stable_steps(T, z)
-        best = best_step(T, z, region=region) if local.is_numeric else None
+        best = _rounded(T, z, best_step(T, z, region=region), region) if local.is_numeric else None
         if local.exact and local.is_numeric:
             p, h, _ = step_polynomial(T, z)
             formula = radius_near(p, h, lr)
     return MethodReport(name, price, solves, formula, rho, multiplier, region, best, _verdict(rho, region, lr))
+
+
+def _rounded(T: StepMap, z: list[Any], best: BestStep | None, region: StableSteps) -> BestStep | None:
+    """The best step as the small fraction that it is, if that is no worse."""
+    if best is None or best.exact or region.kind != "exact":
+        return best
+    step = sp.Rational(*Fraction(float(best.step)).limit_denominator(100).as_integer_ratio())
+    if step <= 0 or abs(float(step) - float(best.step)) > 1e-6:
+        return best
+    p, h, _ = step_polynomial(T, z)
+    rate = dominant_modulus(sp.Poly(p.as_expr().subs(h, step), ZETA))
+    return best if rate is None or float(rate) > float(best.rate) + 1e-9 else BestStep(step, sp.radsimp(rate))
 
 
 def _own_step(T: StepMap) -> Any:

@@ -35,7 +35,10 @@ def radius_near(p: sp.Poly, h: sp.Symbol, at: sp.Expr) -> sp.Expr | None:
     numerator = sp.fraction(sp.together(p.as_expr()))[0]
     if numerator.free_symbols - {ZETA, h} or numerator.has(sp.Float, sp.CRootOf):
         return None
-    _, factors = sp.Poly(numerator, ZETA, h, extension=True).factor_list()
+    whole = sp.Poly(numerator, ZETA, h, extension=True)
+    if whole.domain not in (sp.ZZ, sp.QQ):  # factoring over Q(√2) may take minutes
+        return None
+    _, factors = whole.factor_list()
     candidates = [sp.Poly(f.as_expr(), ZETA) for f, _ in factors if f.has(ZETA)]
     sized = [(_size(f, h, at), f) for f in candidates if f.degree() > 0]
     if not sized:
@@ -72,7 +75,9 @@ def _branch(f: sp.Poly, h: sp.Symbol, at: sp.Expr, size: float) -> sp.Expr | Non
 
 
 def _positive(e: sp.Expr, h: sp.Symbol, at: sp.Expr) -> sp.Expr:
-    return sp.expand(-e) if sp.N(e.subs(h, at)) < 0 else sp.expand(e)
+    """±e, whichever is positive at the step, numerator and denominator both positive."""
+    parts = (sp.expand(-q) if sp.N(q.subs(h, at)) < 0 else sp.expand(q) for q in sp.fraction(sp.cancel(e)))
+    return next(parts) / next(parts)
 
 
 def _from_products(f: sp.Poly, h: sp.Symbol, at: sp.Expr, size: float) -> sp.Expr | None:
@@ -96,5 +101,5 @@ def _roots(g: sp.Poly) -> list[sp.Expr]:
     a = g.all_coeffs()
     if g.degree() == 1:
         return [sp.cancel(-a[1] / a[0])]
-    middle, discriminant = -a[1] / (2 * a[0]), sp.expand(sp.cancel(a[1] ** 2 - 4 * a[0] * a[2]))
-    return [sp.cancel(middle) + sign * sp.sqrt(discriminant) / (2 * a[0]) for sign in (1, -1)]
+    middle, under = sp.cancel(-a[1] / (2 * a[0])), sp.cancel((a[1] ** 2 - 4 * a[0] * a[2]) / (4 * a[0] ** 2))
+    return [middle + sign * sp.sqrt(sp.expand(under)) for sign in (1, -1)]

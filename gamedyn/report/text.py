@@ -152,10 +152,17 @@ def _exact_pairs(values: Sequence[sp.Expr], symbolic: bool) -> list[str]:
         if b.is_zero or sp.N(b, 20) == 0:
             texts.append(exact_or_decimal(a, 30))
         elif b > 0:
-            size = "" if b == 1 else exact_or_decimal(b, 20)
-            size = f"{size}·" if "√" in size and not size.endswith(")") and "/" not in size else f"({size})" if "/" in size else size
-            texts.append(f"{'' if a == 0 else exact_or_decimal(a, 20) + ' '}±{'' if a == 0 else ' '}{size}i")
+            real = "" if a == 0 else f"{exact_or_decimal(a, 20)} "
+            texts.append(f"{real}±{' ' if real else ''}{_times_i(exact_or_decimal(b, 20))}")
     return texts
+
+
+def _times_i(size: str) -> str:
+    """A positive number times i: 2i, i/2, i√15, 2i√3."""
+    number, rest = re.fullmatch(r"(\d*)((?:[√/].*)?)", size).groups() if re.fullmatch(r"\d*(?:[√/].*)?", size) else (None, "")
+    if number is None:
+        return f"({size})i"
+    return f"{'' if number == '1' else number}i{rest}"
 
 
 def _decimal_pairs(values: Sequence[complex]) -> list[str]:
@@ -240,7 +247,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int
 
     def line(row: Sequence[str]) -> str:
         if len(row) != len(head):
-            return clip(f"{row[0].ljust(widths[0])}  {row[1]}")
+            return clip(f"{row[0].ljust(widths[0])}  {row[1]}", max(60, sum(widths) + 2 * (len(widths) - 1)))
         cells = [c.ljust(w) if k in left else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))]
         return "  ".join(cells).rstrip()
 

@@ -89,10 +89,10 @@ class GameJacobian:
     def of(cls, field: Field, z: Any) -> GameJacobian:
         """The Jacobian of a field at z, `(d,)`."""
         if field.world == "neural":
-            import torch
+            from gamedyn.games.products import RetainedJacobian
 
-            quiet = torch.no_grad()  # numbers, not graphs: differentiate the field itself for more
-            return cls(quiet(lambda u: field.jvp(z, u)), quiet(lambda u: field.vjp(z, u)), len(z), "neural", 0 * z)
+            kept = RetainedJacobian(field, z)  # one graph for all products
+            return cls(kept.jvp, kept.vjp, kept.dim, "neural", 0 * z.detach())
         return cls(lambda u: field.jvp(z, u), lambda u: field.vjp(z, u), len(z), field.world, 0 * z)
 
     @property
@@ -186,7 +186,7 @@ class GameJacobian:
         Parameters
         ----------
         k : int, optional
-            How many; all by default.
+            How many; all by default.  A conjugate pair is never split, so k + 1 may come back.
         which : {"LM", "LR", "SR", "LI"}
             Largest modulus, largest or smallest real part, largest imaginary part.
 
@@ -213,7 +213,7 @@ class GameJacobian:
         matrix = self.to_dense()
         matrix = matrix if self.world == "array" else matrix.detach().cpu().double().numpy()
         values, vectors = np.linalg.eig(matrix)
-        order = np.argsort(ORDER[which](values), kind="stable")[:k]
+        order = np.argsort(ORDER[which](values), kind="stable")[: _whole_pairs(values, which, k)]
         values, vectors = values[order], vectors[:, order]
         residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
         return Eigenvalues(values, residuals, vectors, "dense")
@@ -224,11 +224,11 @@ class GameJacobian:
         operator, note = self.to_scipy(), ""
         start = np.random.default_rng(0).standard_normal(self.dim)
         try:
-            values, vectors = eigs(operator, k=k, which=which, v0=start, ncv=min(self.dim, max(3 * k, 40)))
+            values, vectors = eigs(operator, k=min(k + 1, self.dim - 2), which=which, v0=start, ncv=min(self.dim, max(3 * k, 40)))
         except ArpackNoConvergence as error:
             values, vectors = error.eigenvalues, error.eigenvectors
-            note = f"{len(values)} of {k} converged"
-        order = np.argsort(ORDER[which](values), kind="stable")
+            note = f"{min(len(values), k)} of {k} converged"
+        order = np.argsort(ORDER[which](values), kind="stable")[: _whole_pairs(values, which, k)]
         values, vectors = values[order], vectors[:, order]
         images = np.stack([operator @ v.real + 1j * (operator @ v.imag) for v in vectors.T], axis=1)
         return Eigenvalues(values, np.linalg.norm(images - vectors * values, axis=0), vectors, "Arnoldi", note)
@@ -245,6 +245,16 @@ ORDER: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "SR": lambda v: v.real,
     "LI": lambda v: -np.abs(v.imag),
 }
+
+
+def _whole_pairs(values: np.ndarray, which: str, k: int | None) -> int | None:
+    """k, or k + 1 where the k-th eigenvalue's conjugate would be cut off."""
+    if k is None or k >= len(values):
+        return k
+    ordered = values[np.argsort(ORDER[which](values), kind="stable")]
+    last = ordered[k - 1]
+    alone = last.imag != 0 and not np.any(np.isclose(ordered[: k - 1], np.conj(last), rtol=1e-9))
+    return k + 1 if alone else k
 
 
 def exact_eigenvalues(matrix: sp.MatrixBase) -> tuple[sp.Expr, ...]:

@@ -14,10 +14,10 @@ from torch.func import functional_call
 import gamedyn as gd
 from gamedyn.games.field import NotInThisWorld
 from gamedyn.neural.data import Dataset, digits, from_tensor, ring
-from gamedyn.neural.gan import GAN
+from gamedyn.neural.gan import GAN, GANField
 from gamedyn.neural.losses import LOSSES, GANLoss, as_loss, non_saturating, saturating
 from gamedyn.neural.networks import dcgan_discriminator, dcgan_generator, mlp_discriminator, mlp_generator
-from gamedyn.neural.products import RetainedJacobian
+from gamedyn.games.products import RetainedJacobian
 
 DOUBLE = torch.float64
 
@@ -170,10 +170,9 @@ def test_field_does_not_touch_the_modules() -> None:
 def test_a_network_that_raises_gets_its_parameters_back() -> None:
     gan = tiny()
     own = list(gan.generator.parameters())
-    field = gan.field()
-    field.latents = field.latents[:, :1]
+    x, latents = gan.evaluation_sample
     with pytest.raises(RuntimeError):
-        field(gan.initial())
+        GANField(gan, x, latents[:, :1])(gan.initial())
     assert all(a is b for a, b in zip(own, gan.generator.parameters(), strict=True))
 
 

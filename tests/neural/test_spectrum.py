@@ -10,7 +10,7 @@ import torch
 
 import gamedyn as gd
 from gamedyn.neural import GAN, Spectrum, gaussians_1d, mlp_discriminator, mlp_generator, ring, spectrum
-from gamedyn.neural.products import RetainedJacobian
+from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.spectrum import refuse_random
 
 

@@ -96,6 +96,9 @@ METHODS: dict[str, Callable[[], Any]] = {
     "unrolled": lambda: gd.Method(gd.Simultaneous(0.05), gd.unrolled(3, lr=0.1)),
     "unrolled adam": lambda: gd.Method(gd.Alternating(0.01), gd.Adam(**ADAM), gd.unrolled(3, lr=0.1)),
     "consensus": lambda: gd.Method(gd.Simultaneous(0.05), gd.consensus(0.1)),
+    "optimistic adam": lambda: gd.Method(gd.Optimistic(0.01), gd.Adam(**ADAM)),
+    "lookahead adam": lambda: gd.Method(gd.lookahead(gd.Alternating(0.01), k=3, alpha=0.5), gd.Adam(**ADAM)),
+    "scheduled": lambda: gd.scheduled(gd.Extragradient(0.05), "lr", (0.05, 0.02)),
     "uncorrected adam": lambda: gd.Method(gd.Simultaneous(0.01), gd.Adam(bias_correction=False)),
 }
 
@@ -252,8 +255,17 @@ def test_a_result_prints_on_one_screen_and_training_says_nothing(capfd: pytest.C
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_progress_bar_does_not_change_the_run() -> None:
+    gan = small(torch.float32)
+    assert torch.equal(
+        train(gan, gd.Simultaneous(0.01), 25, progress=True).z, train(gan, gd.Simultaneous(0.01), 25, progress=False).z
+    )
+
+
 def test_bad_arguments_are_named() -> None:
     gan = small()
+    with pytest.raises(TypeError, match="transforms go into the method"):
+        train(gd.unrolled(2, lr=0.1)(gan), gd.Simultaneous(0.1), 3)  # type: ignore[arg-type]
     for kw, words in (
         ({"steps": 0}, "at least 1"),
         ({"steps": 2, "every": 0}, "at least 1"),
@@ -294,3 +306,17 @@ def test_digits_fall_into_all_ten_classes_after_three_thousand_steps() -> None:
     classifier = KNeighborsClassifier(3).fit(gan.data.x.numpy(), gan.data.labels.numpy())
     shares = np.bincount(classifier.predict(gan.sample(result.z, 2000, seed=1).numpy()), minlength=10) / 2000
     assert shares.min() >= 0.01
+
+
+@pytest.mark.gpu
+def test_a_gpu_makes_the_steps_of_the_cpu() -> None:
+    def run(device: str) -> TrainingResult:
+        g = mlp_generator(3, 2, (8,), activation="tanh", seed=3)
+        d = mlp_discriminator(2, (8,), activation="tanh", seed=4)
+        gan = GAN(g, d, data=ring(n=100, seed=1), batch_size=16, dtype=DOUBLE, device=device)
+        return train(gan, METHODS["alternating adam"](), 40, seed=7, spectrum_at=(40,), spectrum_k=3)
+
+    cpu, gpu = run("cpu"), run("cuda")
+    torch.testing.assert_close(gpu.z.cpu(), cpu.z, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(gpu.costs, cpu.costs, atol=1e-8)
+    np.testing.assert_allclose(gpu.spectra[0].eigenvalues, cpu.spectra[0].eigenvalues, atol=1e-6)

@@ -1,0 +1,291 @@
+"""The command line: `gamedyn analyze`, `compare`, `methods`, `games`."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from gamedyn._version import __version__
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+_OPTIONS = {"--min": 1, "--max": 1, "--game": 1, "--methods": 1, "--lr": 1, "--param": 1, "--box": 1, "--z0": 1, "--z-star": 1,
+            "--steps": 1, "--plot": 1, "--player": 1, "--cost": 1, "--field": 1, "--at": 1}  # fmt: skip
+_STATUS = {"converges": "green", "converged": "green", "diverges": "red", "diverged": "red", "neutral": "yellow"}
+
+Formula = Annotated[str | None, typer.Argument(metavar="[FORMULA]", help="payoff f: min over --min, max over --max")]
+Min = Annotated[str | None, typer.Option("--min", help="variables of the minimising player: x or x1,x2")]
+Max = Annotated[str | None, typer.Option("--max", help="variables of the maximising player")]
+Named = Annotated[str | None, typer.Option("--game", help="a game of the library, see `gamedyn games`")]
+Cost = Annotated[list[str] | None, typer.Option("--cost", help="a player's cost; once per player, with --player")]
+Component = Annotated[list[str] | None, typer.Option("--field", help="a component of v; once per variable, with --player")]
+PlayerNames = Annotated[list[str] | None, typer.Option("--player", help="a player's variables: x or x1,x2")]
+Methods = Annotated[str | None, typer.Option("--methods", help="names separated by commas, see `gamedyn methods`")]
+Rate = Annotated[float, typer.Option("--lr", help="step size")]
+Param = Annotated[list[str] | None, typer.Option("--param", help="a parameter's value: a=0.3")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON only")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"gamedyn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+) -> None:
+    """Why players that follow their own gradients circle, diverge or settle."""
+
+
+@app.command()
+def analyze(
+    formula: Formula = None,
+    minimise: Min = None,
+    maximise: Max = None,
+    game: Named = None,
+    cost: Cost = None,
+    component: Component = None,
+    player: PlayerNames = None,
+    methods: Methods = None,
+    lr: Rate = 0.1,
+    param: Param = None,
+    box: Annotated[str | None, typer.Option("--box", help="where to look for equilibria: -3,3")] = None,
+    at: Annotated[int | None, typer.Option("--at", help="index of the equilibrium for the methods")] = None,
+    as_json: AsJson = False,
+    as_latex: Annotated[bool, typer.Option("--latex", help="print LaTeX only")] = False,
+) -> None:
+    """Equilibria, their spectra, and what every method makes of them."""
+    from gamedyn.report.analyze import analyze as run
+
+    played = _game(formula, minimise, maximise, game, cost, component, player, param)
+    limits = None if box is None else tuple(_numbers(box, "--box"))
+    if limits is not None and len(limits) != 2:
+        raise ValueError(f"--box {box!r} needs two numbers, low,high: --box -3,3")
+    report = run(played, methods=_names(methods), lr=lr, box=limits, at=at)
+    _show(report, as_json, report.latex() if as_latex else None)
+
+
+@app.command()
+def compare(
+    formula: Formula = None,
+    minimise: Min = None,
+    maximise: Max = None,
+    game: Named = None,
+    cost: Cost = None,
+    component: Component = None,
+    player: PlayerNames = None,
+    methods: Methods = None,
+    lr: Rate = 0.1,
+    param: Param = None,
+    z0: Annotated[str | None, typer.Option("--z0", help="the start: 1,1")] = None,
+    z_star: Annotated[str | None, typer.Option("--z-star", help="the equilibrium, found by default")] = None,
+    steps: Annotated[int, typer.Option("--steps", help="steps of every method")] = 1000,
+    as_json: AsJson = False,
+    plot: Annotated[str | None, typer.Option("--plot", help="write the race to this picture file")] = None,
+) -> None:
+    """Run methods side by side: predicted and measured rates."""
+    from gamedyn.report.compare import compare as run
+    from gamedyn.rules.named import CLASSICAL
+
+    played = _game(formula, minimise, maximise, game, cost, component, player, param)
+    start = None if z0 is None else _numbers(z0, "--z0")
+    target = None if z_star is None else _numbers(z_star, "--z-star")
+    result = run(played, _names(methods) or CLASSICAL, start, steps=steps, z_star=target, lr=lr)
+    if plot is not None:
+        _plot(result, plot)
+    _show(result, as_json)
+
+
+@app.command()
+def methods(as_json: AsJson = False) -> None:
+    """The methods by name, with their coefficients and costs."""
+    from gamedyn.report.text import table
+    from gamedyn.rules.method import step_cost
+    from gamedyn.rules.named import coefficients, named
+    from gamedyn.rules.named import methods as known
+
+    rows = []
+    for name in known:
+        cost = step_cost(named(name))
+        rows.append((name, {k: v for k, v in coefficients(name).items() if v is not None}, float(cost.gradients), cost.solves))
+    if as_json:
+        print(json.dumps([dict(zip(("name", "coefficients", "gradients", "solves"), row, strict=True)) for row in rows], indent=2))
+        return
+    cells = [[n, f"{g:g}", str(s), ", ".join(f"{k} {v:g}" for k, v in c.items())] for n, c, g, s in rows]
+    _print("\n".join(table(["method", "gradients", "solves", "coefficients"], cells, left=(0, 3))))
+
+
+@app.command()
+def games(as_json: AsJson = False) -> None:
+    """The library of named games."""
+    from gamedyn.games import library
+    from gamedyn.report.text import clip, table
+
+    first = {name: (build.__doc__ or "").strip().splitlines()[0] for name, build in library.names().items()}
+    if as_json:
+        print(json.dumps(first, indent=2, ensure_ascii=False))
+        return
+    _print("\n".join(map(clip, table(["game", "what it is"], [list(pair) for pair in first.items()], left=(0, 1)))))
+
+
+# reading ------------------------------------------------------------------------------------------------------
+
+
+def _game(
+    formula: str | None, minimise: str | None, maximise: str | None, name: str | None, costs: list[str] | None,
+    components: list[str] | None, players: list[str] | None, params: list[str] | None,
+) -> Any:  # fmt: skip
+    """The game that the options describe, parameters bound."""
+    given = [k for k, v in (("a formula", formula), ("--game", name), ("--cost", costs), ("--field", components)) if v]
+    if len(given) != 1:
+        raise ValueError(f"give one game: a formula, --game NAME, --cost or --field; got {', '.join(given) or 'none'}")
+    if name is not None:
+        game = _from_library(name)
+    elif formula is not None:
+        game = _zero_sum(formula, minimise, maximise)
+    else:
+        from gamedyn.games.symbolic import Game, field_game
+
+        if not players:
+            raise ValueError("--cost and --field need --player VARIABLES, once per player, in order")
+        game = Game(costs, players) if costs else field_game(components or [], players)
+    values = dict(_binding(p) for p in params or [])
+    return game.bind(**values) if values else game
+
+
+def _zero_sum(formula: str, minimise: str | None, maximise: str | None) -> Any:
+    from gamedyn.games.parser import parse_expression
+    from gamedyn.games.symbolic import zero_sum
+
+    if minimise is None and maximise is None:
+        names = {s.name for s in parse_expression(formula).free_symbols}
+        if names != {"x", "y"}:
+            raise ValueError(f"the formula has the symbols {', '.join(sorted(names)) or '(none)'}; say who plays what: --min x --max y")
+        minimise, maximise = "x", "y"
+    if minimise is None or maximise is None:
+        raise ValueError("give both --min and --max")
+    return zero_sum(formula, min=minimise, max=maximise)
+
+
+def _from_library(name: str) -> Any:
+    from gamedyn.games import library
+
+    known = library.names()
+    if name not in known:
+        raise ValueError(f"there is no game '{name}'. The games are: {', '.join(known)}.")
+    return known[name]()
+
+
+def _binding(pair: str) -> tuple[str, Any]:
+    name, sign, value = pair.partition("=")
+    if not sign or not name.strip().isidentifier():
+        raise ValueError(f"--param {pair!r} is no binding; write --param a=0.3")
+    from gamedyn.games.parser import parse_expression
+
+    number = parse_expression(value)
+    if number.free_symbols:
+        raise ValueError(f"--param {pair!r} needs a number, such as a=0.3 or a=1/3")
+    return name.strip(), number
+
+
+def _numbers(line: str, option: str) -> list[float]:
+    try:
+        values = [float(part) for part in line.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} {line!r} is no list of numbers; write {option} 1,1") from None
+    if not all(map(math.isfinite, values)):
+        raise ValueError(f"{option} {line!r} needs finite numbers")
+    return values
+
+
+def _names(line: str | None) -> list[str] | None:
+    return None if line is None else [part.strip() for part in line.split(",") if part.strip()]
+
+
+# writing ------------------------------------------------------------------------------------------------------
+
+
+def _show(result: Any, as_json: bool, latex: str | None = None) -> None:
+    if as_json:
+        print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+    elif latex is not None:
+        print(latex)
+    else:
+        _print(str(result))
+
+
+def _print(page: str) -> None:
+    """The page as it is, verdicts coloured on a terminal only."""
+    if not sys.stdout.isatty():
+        print(page)
+        return
+    colored = Text(page)
+    for word, color in _STATUS.items():
+        colored.highlight_regex(rf"\b{word}\b", color)
+    Console(highlight=False, soft_wrap=True).print(colored)
+
+
+def _plot(result: Any, path: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from gamedyn.plotting import style
+
+    with style.context():
+        display = result.plot()
+        display.ax_.figure.savefig(path, bbox_inches="tight")
+
+
+def _protect(arguments: list[str]) -> list[str]:
+    """Formulas and numbers that begin with a minus, told apart from options.
+
+    An argument that begins with a single minus is never an option here, except -h: as the value of an option it is
+    joined to it, elsewhere it is moved behind `--`.
+    """
+    if "--" in arguments or not arguments:
+        return arguments
+    command, kept, moved = arguments[:1], [], []
+    rest = iter(arguments[1:])
+    for argument in rest:
+        if argument in _OPTIONS:
+            value = next(rest, None)
+            kept += [argument] if value is None else [f"{argument}={value}"]
+        elif re.match(r"-[^-]", argument) and argument != "-h":
+            moved.append(argument)
+        else:
+            kept.append(argument)
+    return [*command, *kept, *(["--", *moved] if moved else [])]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point `gamedyn`: exits with 0, or with 2 after one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower().replace("-", "") != "utf8":
+            stream.reconfigure(encoding="utf-8")
+    try:
+        code = app(_protect(list(sys.argv[1:] if arguments is None else arguments)), prog_name="gamedyn", standalone_mode=False)
+    except typer.Abort:
+        _fail("aborted")
+    except Exception as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        known = isinstance(error, (ValueError, TypeError, NotImplementedError, ArithmeticError, OSError, MemoryError))
+        if not known and not hasattr(error, "format_message"):
+            raise
+        _fail(message)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    """One line on stderr; a formula's caret is given as its character number there already."""
+    print(f"gamedyn: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
