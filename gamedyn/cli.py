@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import re
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -17,8 +18,11 @@ from gamedyn._version import __version__
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-_OPTIONS = {"--min": 1, "--max": 1, "--game": 1, "--methods": 1, "--lr": 1, "--param": 1, "--box": 1, "--z0": 1, "--z-star": 1,
-            "--steps": 1, "--plot": 1, "--player": 1, "--cost": 1, "--field": 1, "--at": 1}  # fmt: skip
+_WITH_VALUE = {
+    *("--game", "--min", "--max", "--player", "--cost", "--field", "--param", "--box", "--at"),
+    *("--methods", "--lr", "--steps", "--z0", "--z-star", "--plot"),
+}
+_EXPECTED = (ValueError, TypeError, NotImplementedError, ArithmeticError, OSError, MemoryError)
 _STATUS = {"converges": "green", "converged": "green", "diverges": "red", "diverged": "red", "neutral": "yellow"}
 
 Formula = Annotated[str | None, typer.Argument(metavar="[FORMULA]", help="payoff f: min over --min, max over --max")]
@@ -26,7 +30,9 @@ Min = Annotated[str | None, typer.Option("--min", help="variables of the minimis
 Max = Annotated[str | None, typer.Option("--max", help="variables of the maximising player")]
 Named = Annotated[str | None, typer.Option("--game", help="a game of the library, see `gamedyn games`")]
 Cost = Annotated[list[str] | None, typer.Option("--cost", help="a player's cost; once per player, with --player")]
-Component = Annotated[list[str] | None, typer.Option("--field", help="a component of v; once per variable, with --player")]
+Component = Annotated[
+    list[str] | None, typer.Option("--field", help="a component of v; once per variable, with --player")
+]
 PlayerNames = Annotated[list[str] | None, typer.Option("--player", help="a player's variables: x or x1,x2")]
 Methods = Annotated[str | None, typer.Option("--methods", help="names separated by commas, see `gamedyn methods`")]
 Rate = Annotated[float, typer.Option("--lr", help="step size")]
@@ -42,7 +48,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
 ) -> None:
     """Why players that follow their own gradients circle, diverge or settle."""
 
@@ -117,9 +125,15 @@ def methods(as_json: AsJson = False) -> None:
     rows = []
     for name in known:
         cost = step_cost(named(name))
-        rows.append((name, {k: v for k, v in coefficients(name).items() if v is not None}, float(cost.gradients), cost.solves))
+        rows.append(
+            (name, {k: v for k, v in coefficients(name).items() if v is not None}, float(cost.gradients), cost.solves)
+        )
     if as_json:
-        print(json.dumps([dict(zip(("name", "coefficients", "gradients", "solves"), row, strict=True)) for row in rows], indent=2))
+        print(
+            json.dumps(
+                [dict(zip(("name", "coefficients", "gradients", "solves"), row, strict=True)) for row in rows], indent=2
+            )
+        )
         return
     cells = [[n, f"{g:g}", str(s), ", ".join(f"{k} {v:g}" for k, v in c.items())] for n, c, g, s in rows]
     _print("\n".join(table(["method", "gradients", "solves", "coefficients"], cells, left=(0, 3))))
@@ -135,7 +149,8 @@ def games(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(first, indent=2, ensure_ascii=False))
         return
-    _print("\n".join(map(clip, table(["game", "what it is"], [list(pair) for pair in first.items()], left=(0, 1)))))
+    rows = [[name, clip(line.rstrip("."), 70)] for name, line in first.items()]
+    _print("\n".join(table(["game", "what it is"], rows, left=(0, 1))))
 
 
 # reading ------------------------------------------------------------------------------------------------------
@@ -170,7 +185,8 @@ def _zero_sum(formula: str, minimise: str | None, maximise: str | None) -> Any:
     if minimise is None and maximise is None:
         names = {s.name for s in parse_expression(formula).free_symbols}
         if names != {"x", "y"}:
-            raise ValueError(f"the formula has the symbols {', '.join(sorted(names)) or '(none)'}; say who plays what: --min x --max y")
+            found = ", ".join(sorted(names)) or "(none)"
+            raise ValueError(f"the formula has the symbols {found}; say who plays what: --min x --max y")
         minimise, maximise = "x", "y"
     if minimise is None or maximise is None:
         raise ValueError("give both --min and --max")
@@ -257,7 +273,7 @@ def _protect(arguments: list[str]) -> list[str]:
     command, kept, moved = arguments[:1], [], []
     rest = iter(arguments[1:])
     for argument in rest:
-        if argument in _OPTIONS:
+        if argument in _WITH_VALUE:
             value = next(rest, None)
             kept += [argument] if value is None else [f"{argument}={value}"]
         elif re.match(r"-[^-]", argument) and argument != "-h":
@@ -273,19 +289,25 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower().replace("-", "") != "utf8":
             stream.reconfigure(encoding="utf-8")
     try:
-        code = app(_protect(list(sys.argv[1:] if arguments is None else arguments)), prog_name="gamedyn", standalone_mode=False)
+        code = app(
+            _protect(list(sys.argv[1:] if arguments is None else arguments)), prog_name="gamedyn", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except typer.Abort:
         _fail("aborted")
     except Exception as error:
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        known = isinstance(error, (ValueError, TypeError, NotImplementedError, ArithmeticError, OSError, MemoryError))
-        if not known and not hasattr(error, "format_message"):
+        usage = getattr(error, "format_message", None)  # what typer raises for wrong options
+        if usage is None and not isinstance(error, _EXPECTED):
             raise
-        _fail(message)
+        _fail(str(error) if usage is None else usage())
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str) -> None:
-    """One line on stderr; a formula's caret is given as its character number there already."""
-    print(f"gamedyn: {' '.join(message.split())}", file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    """One line on stderr, without the excerpt and the caret of a formula's error: the character number says as much."""
+    line = re.sub(r":\n    .*", "", message, flags=re.DOTALL)
+    print(f"gamedyn: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(2)

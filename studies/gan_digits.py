@@ -8,7 +8,8 @@ networks and is preconditioned by Adam.  The statements that are checked held fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,22 @@ def build(parameters: Mapping[str, Any], seed: int) -> Any:
     )
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small networks are fastest on one thread, and several of them wait for each other on a busy machine."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def run(name: str, parameters: Mapping[str, Any], seed: int, perturb: float = 0.0) -> dict[str, Any]:
     """Train one method and look at where it got to."""
     import torch
@@ -107,6 +124,7 @@ def least_generator_curvature(gan: Any, z: Any) -> float:
     return float(eigsh(block, k=1, which="SA", v0=np.ones(n), tol=1e-3, return_eigenvectors=False)[0])
 
 
+@one_thread()
 def start(parameters: dict[str, Any], progress: Any) -> dict[str, Any]:
     """The spectrum that all methods start from, and real images to compare with."""
     from gamedyn import neural
@@ -166,7 +184,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     for k, name in enumerate((*METHODS, "real digits")):
         axes = figure.add_subplot(bottom[k])
         images = data["real"] if name == "real digits" else data[f"{name}_images"]
-        displays.SampleGridDisplay.from_flat(images, columns=5, limits=(-1, 1)).plot(axes)
+        displays.SampleGridDisplay.from_flat(images, (8, 8), columns=5, limits=(-1, 1)).plot(axes)
         axes.set_title(name if name == "real digits" else f"{name}\n{data[f'{name}_steps']} steps")
     return figure
 
@@ -201,7 +219,7 @@ STUDY = Study(
     name="gan_digits",
     title="A GAN on handwritten digits under four methods",
     source="scikit-learn's bundled digits (UCI); methods of Gidel et al. (ICLR 2019) and Metz et al. (ICLR 2017)",
-    compute={"start": start} | {name: trained(name) for name in METHODS},
+    compute={"start": start} | {name.lower(): trained(name) for name in METHODS},
     checks=checks,
     draw=draw,
     parameters={
@@ -210,7 +228,7 @@ STUDY = Study(
         "latent": 16,
         "batch": 64,
         "lr": 1e-3,
-        "unrolled_lr": 0.1,
+        "unrolled_lr": 0.01,
         "gradients": 6000,
         "snapshots": 40,
         "samples": 1000,

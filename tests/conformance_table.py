@@ -114,7 +114,9 @@ def three_players():
 def _games():
     three, equilibrium = three_players()
     general = Game(
-        ["x**2/2 + x*y - x*w/2 + w**2/8", "y**2/4 + w**2/3 - y*w/5 - x*y/2 + x*w"], players=[["x"], ["y", "w"]], name="general-sum"
+        ["x**2/2 + x*y - x*w/2 + w**2/8", "y**2/4 + w**2/3 - y*w/5 - x*y/2 + x*w"],
+        players=[["x"], ["y", "w"]],
+        name="general-sum",
     )
     two = zero_sum("x1*y1 + x1*y2/2 - x2*y1/4 + 3*x2*y2/4", min=["x1", "x2"], max=["y1", "y2"], name="bilinear 2x2")
     return {

@@ -46,7 +46,9 @@ def _environment():
 
 def _loaded_after(statement):
     code = f"{statement}\nimport sys\nprint(*sorted(m for m in {HEAVY!r} if m in sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=True
+    )
     return result.stdout.split()
 
 
@@ -70,7 +72,9 @@ def test_strategies_without_hypothesis_name_the_extra():
         "try:\n    t.strategies\n"
         "except ImportError as e:\n    print(e)"
     )
-    result = subprocess.run([sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=True
+    )
     assert 'pip install "gamedyn[test]"' in result.stdout
 
 

@@ -29,7 +29,7 @@ NO_JACOBIAN = {(m, g) for m in PRECONDITIONED for g in GAMES}
 """Cells that must refuse: a normalised step has no Jacobian at an equilibrium."""
 
 TOO_LONG = {(m, "dirac-gan") for m in (*METHODS, "frozen") if m not in SHALLOW} - NO_EXACT_ORBIT
-"""Exact steps that exist, but nest exponentials so deep that one takes minutes; their Jacobians at the equilibrium are compared."""
+"""Exact steps that exist, but nest exponentials so deep that one takes minutes; their Jacobians are compared."""
 
 KERNELS = {m: "dirac-gan" if m in SHALLOW else "three-players" for m in (*METHODS, "frozen")}
 KERNELS |= {m: "bilinear" for m in (*PRECONDITIONED, "proximal-unrolled")} | {"proximal-point": "dirac-gan"}
@@ -51,7 +51,9 @@ def test_worlds_agree(method, game):
     for k, start in enumerate(STARTS):
         z0 = start[: g.dim]
         check_orbits_agree(rule, g, z0, "array", _tolerance(method))
-        if k == 0 or method != "proximal-unrolled":  # second derivatives in every Newton step: seconds an orbit in torch
+        if (
+            k == 0 or method != "proximal-unrolled"
+        ):  # second derivatives in every Newton step: seconds an orbit in torch
             check_orbits_agree(rule, g, z0, "neural", _tolerance(method))
         if (method, game) not in NO_EXACT_ORBIT | TOO_LONG:
             check_orbits_agree(rule, g, z0, "exact", _tolerance(method))
@@ -98,7 +100,9 @@ def test_newton_leaves_no_residual(method):
     assert np.max(np.abs(torch_w - w)) < SOLVED
 
 
-@pytest.mark.parametrize("rule", [Simultaneous(LR), Extragradient(LR), Optimistic(LR), HeavyBall(LR, 0.3), ProximalPoint(LR)])
+@pytest.mark.parametrize(
+    "rule", [Simultaneous(LR), Extragradient(LR), Optimistic(LR), HeavyBall(LR, 0.3), ProximalPoint(LR)]
+)
 def test_measured_contraction_is_the_spectral_radius_where_the_leading_eigenvalue_is_simple(rule):
     g = zero_sum("x**2 + x*y/10 - y**2/4", min="x", max="y")
     T = StepMap(rule, g)
@@ -109,4 +113,6 @@ def test_measured_contraction_is_the_spectral_radius_where_the_leading_eigenvalu
         s, last = T(s), s
     assert np.linalg.norm(s) / np.linalg.norm(last) == pytest.approx(moduli[-1], abs=1e-8)
     exact = T.jacobian(T.start([sp.Rational(1, 2)] * 2))
-    assert max(abs(complex(e)) for e in np.linalg.eigvals(np.array(exact, dtype=float))) == pytest.approx(moduli[-1], abs=1e-12)
+    assert max(abs(complex(e)) for e in np.linalg.eigvals(np.array(exact, dtype=float))) == pytest.approx(
+        moduli[-1], abs=1e-12
+    )

@@ -137,8 +137,10 @@ class TorchField(Field):
 
         def newton(w: Tensor) -> Tensor:
             """One Newton step; differentiable to first order at the solution."""
+            track = torch.is_grad_enabled()
             with torch.enable_grad():
                 residual = fn(w) - rhs
+            residual = residual if track else residual.detach()
             with torch.no_grad():
                 base = w.detach()
                 step = _linear_solve((lambda u: fn(u)) if linear else (lambda u: self.derivative(fn, base, u)))
@@ -158,7 +160,7 @@ class TorchField(Field):
         costs = self.costs(z)
         if len(costs) != len(self.players):
             raise ValueError(f"{len(costs)} costs for {len(self.players)} players; return one scalar per player")
-        return costs
+        return [c if c.requires_grad else c + z[:0].sum() for c in costs]  # a constant cost has gradient 0
 
 
 def _variable(z: Tensor) -> Tensor:

@@ -97,16 +97,23 @@ class ExactEvaluator(Evaluator):
         start = zero if body.linear else rhs  # a fixed point of the step solves its own equation
         inner = self.child({body.w: start}, body.image)
         (image,) = inner([body.image])
-        residual = [sp.cancel(r - e) for r, e in zip(rhs, image, strict=True)]
+        residual = [r - e for r, e in zip(rhs, image, strict=True)]
         if not body.linear:
-            if any(sp.simplify(r) != 0 for r in residual):
+            if not all(map(_vanishes, residual)):
                 raise NotInThisWorld(
                     "resolvent", "exact", "v is not affine here; use a float point, or the Jacobian at a fixed point"
                 )
             return rhs
         columns = inner(self.matrix_nodes(body))
         matrix = sp.Matrix.hstack(*[sp.Matrix(c) for c in columns])
-        return [sp.cancel(e) for e in matrix.LUsolve(sp.Matrix(residual))]
+        return [sp.cancel(e) for e in matrix.LUsolve(sp.Matrix([sp.cancel(r) for r in residual]))]
+
+
+def _vanishes(value: sp.Expr) -> bool:
+    """Whether an expression is 0; a number is looked at first, since simplifying a large one takes minutes."""
+    if value.is_number and abs(sp.N(value, 30)) > sp.Float("1e-20"):
+        return False
+    return sp.simplify(value) == 0
 
 
 class ArrayEvaluator(Evaluator):

@@ -8,92 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import sympy as sp
 
 from gamedyn.games.functions import exact_number
 from gamedyn.games.transformed import unwrap
 from gamedyn.report import text
 from gamedyn.report.local import MethodReport, local_game, number, pick, report_method
+from gamedyn.report.points import PointReport, point_report
 from gamedyn.rules.named import CLASSICAL
 from gamedyn.stability.equilibria import Equilibrium, equilibria
 
 __all__ = ["Analysis", "PointReport", "analyze"]
 
 INTEREST = ("strict local Nash", "local minimax", "stable", "stable non-Nash", "center", "local maximin", "unstable")
-MATRIX_DIMENSION = 4  # up to here J, S and A are shown
 SHOWN = 4  # equilibria shown in full, the rest as lines of a table
-
-
-@dataclass(frozen=True, eq=False)
-class PointReport:
-    """An equilibrium with its J = S + A.
-
-    Attributes
-    ----------
-    equilibrium : Equilibrium
-    share : float or None
-        ‖A‖/‖J‖ in the Frobenius norm: 0 for a potential game, 1 for a Hamiltonian one; None with free parameters.
-    angle : float or None
-        The largest |arg λ(J)| in radians.
-    """
-
-    equilibrium: Equilibrium
-    share: float | None
-    angle: float | None
-
-    @property
-    def symmetric(self) -> Any:
-        """S = (J + Jᵀ)/2, the potential part `(d, d)`."""
-        return (self.equilibrium.jacobian + self.equilibrium.jacobian.T) / 2
-
-    @property
-    def antisymmetric(self) -> Any:
-        """A = (J - Jᵀ)/2, the Hamiltonian part `(d, d)`."""
-        return (self.equilibrium.jacobian - self.equilibrium.jacobian.T) / 2
-
-    def lines(self) -> list[str]:
-        """The block of the screen."""
-        e = self.equilibrium
-        algebraic = any(isinstance(x, sp.Expr) and x.has(sp.CRootOf) for x in e.point)
-        known = "algebraic numbers" if algebraic else "exact" if e.exact else f"residual {e.residual:.0e}"
-        flow = {"center": "neutral (a center)"}.get(e.flow, e.flow)
-        about = [f"λ(J) = {text.eigenvalues(e.eigenvalues)}", f"flow: {flow}"]
-        if e.tau is not None:
-            about[1] += f", stable for τ > {text.with_decimal(e.tau)}"
-        if self.share is not None and self.angle is not None:
-            about.append(f"|A|/|J| = {self.share:.3g}, |arg λ| ≤ {np.degrees(self.angle):.3g}°")
-        why = textwrap.wrap(text.prose(_evidence(e)), text.WIDTH - 4)
-        head = [f"{text.point(e.point)}   {e.kind}   [{known}]", *(f"  {line}" for line in why)]
-        if len(e.point) > MATRIX_DIMENSION:
-            return [*head, *(f"  {line}" for line in about)]
-        named = (("J =", e.jacobian), ("S =", self.symmetric), ("A =", self.antisymmetric))
-        blocks = [[f"{name} {line}" if k == 0 else f"    {line}" for k, line in enumerate(text.matrix(m))] for name, m in named]
-        side = text.beside(*blocks, gap="  ")
-        whole = text.beside(side, about, gap="   ")
-        if max(map(len, whole)) > text.WIDTH - 2:
-            whole = [*side, *about]
-        if max(map(len, whole)) > text.WIDTH - 2:
-            whole = [*(line for block in blocks for line in block), *about]
-        return [*head, *(f"  {line}" for line in whole)]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        e = self.equilibrium
-        matrices = {"jacobian": e.jacobian, "symmetric": self.symmetric, "antisymmetric": self.antisymmetric}
-        return {
-            "point": [number(x) for x in e.point],
-            "exact": e.exact,
-            "residual": e.residual,
-            "class": e.kind,
-            "evidence": e.evidence,
-            "flow": e.flow,
-            "eigenvalues": [number(v) for v in e.eigenvalues],
-            "tau": None if e.tau is None else number(e.tau),
-            "antisymmetric_share": self.share,
-            "rotation_degrees": None if self.angle is None else float(np.degrees(self.angle)),
-            **{name: [[number(m[i, j]) for j in range(m.shape[1])] for i in range(m.shape[0])] for name, m in matrices.items()},
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,13 +59,11 @@ class Analysis:
 
     def __str__(self) -> str:
         lines = [*self.objectives, *textwrap.wrap(self.found, text.WIDTH)]
-        shown = range(len(self.points)) if len(self.points) <= SHOWN else [self.at]
-        for k in shown:
+        full = [k for k in range(len(self.points)) if len(self.points) <= SHOWN or k == self.at]
+        for k in full:
             lines += ["", *self.points[k].lines()]
-        if len(self.points) > SHOWN:
-            rows = [p.equilibrium.row() for k, p in enumerate(self.points) if k != self.at]
-            cells = [[text.point(p.equilibrium.point), row["class"], row["flow"], row["eigenvalues"]]
-                     for p, row in zip((p for k, p in enumerate(self.points) if k != self.at), rows, strict=True)]
+        if others := [p.equilibrium for k, p in enumerate(self.points) if k not in full]:
+            cells = [[text.point(e.point), e.kind, e.flow, text.eigenvalues(e.eigenvalues)] for e in others]
             lines += ["", *text.table(["other points", "class", "flow", "eigenvalues of J"], cells, left=(0, 1, 2, 3))]
         if self.at is not None:
             lines += ["", *self._rates(), "", *self._steps(), "", *self._legend()]
@@ -199,10 +125,9 @@ class Analysis:
                 continue
             formula = "" if m.formula is None else text.expression(m.formula, ascending=True)
             per_gradient = text.fixed(m.per_gradient) if m.explicit else ""
-            rows.append(
-                [m.name, formula if len(formula) <= limit else "", text.fixed(m.rho), price(m), per_gradient]
-                + [text.count(m.turn), text.count(m.e_folding), m.verdict]
-            )
+            shown = formula if len(formula) <= limit else ""
+            periods = (text.count(m.turn), text.count(m.e_folding))
+            rows.append([m.name, shown, text.fixed(m.rho), price(m), per_gradient, *periods, m.verdict])
         if any(len(row) > 2 and row[1] for row in rows):
             return text.table(head, rows, left=(0, 1, 7))
         rows = [row if len(row) == 2 else [row[0], *row[2:]] for row in rows]
@@ -214,13 +139,19 @@ class Analysis:
         for m in self.ranked(best=True):
             if m.reason:
                 continue
-            step, rate = (text.DASH, text.DASH) if m.best is None else (text.with_decimal(m.best.step, 8), text.with_decimal(m.best.rate, 8))
+            step, rate = (
+                (text.DASH, text.DASH)
+                if m.best is None
+                else (text.with_decimal(m.best.step, 8), text.with_decimal(m.best.rate, 8))
+            )
             per_gradient = text.fixed(m.best_per_gradient) if m.best is not None and m.explicit else ""
             rows.append([m.name, _short(text.steps(m.stable)), step, rate, per_gradient])
         return [f"Methods{self._where()} over all steps", *text.table(head, rows, left=(0, 1, 2, 3))] if rows else []
 
     def _legend(self) -> list[str]:
-        settings = "; ".join(f"{m.name} {', '.join(f'{k} {v:g}' for k, v in m.settings)}" for m in self.methods if m.settings)
+        settings = "; ".join(
+            f"{m.name} {', '.join(f'{k} {v:g}' for k, v in m.settings)}" for m in self.methods if m.settings
+        )
         parts = [
             "Ranked per gradient, by ρ^(1/grads); a Jacobian product counts as two; methods that solve equations "
             "come last. turn: steps per turn, 2π/|arg ζ|; e-fold: steps per factor e, 1/|ln ρ|.",
@@ -281,24 +212,39 @@ def analyze(
     step = _step(lr)
     chosen = pick(CLASSICAL if methods is None else methods)
     if "exact" not in game.worlds:
-        raise TypeError(f"analyze needs a game in formulas and '{game.name}' has none; use gd.jacobian and gd.rotation at a point")
+        raise TypeError(
+            f"analyze needs a game in formulas and '{game.name}' has none; use gd.jacobian and gd.rotation at a point"
+        )
     game = game.bind(**params) if params else game
     found = equilibria(game, box)
     if game.parameters and not found:
         free = ", ".join(game.parameters)
-        raise ValueError(f"'{game.name}' has no equilibrium in closed form with {free} free; give values, bind({game.parameters[0]}=...)")
-    points = tuple(_point_report(e) for e in found)
+        raise ValueError(
+            f"'{game.name}' has no equilibrium in closed form with {free} free; bind({game.parameters[0]}=...)"
+        )
+    points = tuple(point_report(e) for e in found)
     if at is not None and not 0 <= at < len(points):
         raise ValueError(f"at={at} names no equilibrium: there are {len(points)}, counted from 0")
     at = at if at is not None else min(range(len(points)), key=lambda k: _interest(found[k]), default=None)
     reports: tuple[MethodReport, ...] = ()
     if at is not None:
         local = local_game(game, found[at].point)
-        reports = tuple(sorted((report_method(n, m, local, step) for n, m in chosen.items()), key=lambda m: _rank(m, False)))
+        reports = tuple(
+            sorted((report_method(n, m, local, step) for n, m in chosen.items()), key=lambda m: _rank(m, False))
+        )
     F = unwrap(game)[0].field("exact")
     players = tuple((p.name, tuple(str(s) for s in F.symbols[p.slice])) for p in F.players)
     return Analysis(
-        game.name, players, tuple(_objectives(game, F)), points, at, reports, step, _found(found), found.complete, found.note
+        game.name,
+        players,
+        tuple(_objectives(game, F)),
+        points,
+        at,
+        reports,
+        step,
+        _found(found),
+        found.complete,
+        found.note,
     )
 
 
@@ -325,21 +271,16 @@ def _rank(m: MethodReport, best: bool) -> tuple[Any, ...]:
     per_gradient = m.best_per_gradient if best else m.per_gradient
     missing = bool(m.reason) or rate is None
     # Rates are compared to 12 digits, so that equal methods keep the order in which they were given.
-    return (bool(m.reason), not m.explicit, missing, round((per_gradient if m.explicit else rate) or 0.0, 12) if not missing else 0.0)
+    return (
+        bool(m.reason),
+        not m.explicit,
+        missing,
+        round((per_gradient if m.explicit else rate) or 0.0, 12) if not missing else 0.0,
+    )
 
 
 def _interest(e: Equilibrium) -> int:
     return INTEREST.index(e.kind) if e.kind in INTEREST else len(INTEREST)
-
-
-def _point_report(e: Equilibrium) -> PointReport:
-    if any(isinstance(x, sp.Expr) and x.free_symbols for x in (*e.point, *e.eigenvalues)):
-        return PointReport(e, None, None)
-    J = np.array([[float(e.jacobian[i, j]) for j in range(len(e.point))] for i in range(len(e.point))])
-    values = [complex(sp.N(v, 20)) if isinstance(v, sp.Expr) else complex(v) for v in e.eigenvalues]
-    size = np.linalg.norm(J)
-    angle = max((abs(float(np.angle(v))) for v in values if v), default=0.0)
-    return PointReport(e, float(np.linalg.norm(J - J.T) / 2 / size) if size else 0.0, angle)
 
 
 def _found(found: Any) -> str:
@@ -353,18 +294,23 @@ def _objectives(game: Any, F: Any) -> list[str]:
     groups = [(p, ", ".join(text.expression(s) for s in F.symbols[p.slice])) for p in F.players]
     title = "" if game.name in ("game", "field game") else f"{game.name}: "
     if F.costs is None:
-        lines = [f"v_{names} = {', '.join(text.expression(e) for e in F.field_function.outputs[p.slice])}" for p, names in groups]
+        lines = [
+            f"v_{names} = {', '.join(text.expression(e) for e in F.field_function.outputs[p.slice])}"
+            for p, names in groups
+        ]
     elif len(F.costs) == 2 and sp.expand(F.costs[0] + F.costs[1]) == 0:
         lines = [f"min over {groups[0][1]}, max over {groups[1][1]}:  f = {text.expression(F.costs[0])}"]
     else:
-        lines = [f"min over {names}:  c{k} = {text.expression(c)}" for k, ((_, names), c) in enumerate(zip(groups, F.costs, strict=True), 1)]
+        lines = [
+            f"min over {names}:  c{k} = {text.expression(c)}"
+            for k, ((_, names), c) in enumerate(zip(groups, F.costs, strict=True), 1)
+        ]
     lines[0] = title + lines[0]
-    return [line for whole in lines for line in textwrap.wrap(whole, text.WIDTH, subsequent_indent="    ", max_lines=6, placeholder=" …")]
-
-
-def _evidence(e: Equilibrium) -> str:
-    """What decides the class, without the spectrum and the flow, which stand beside the matrices."""
-    return "; ".join(part for part in e.evidence.split("; ") if not part.startswith(("eigenvalues ", "flow ")))
+    return [
+        line
+        for whole in lines
+        for line in textwrap.wrap(whole, text.WIDTH, subsequent_indent="    ", max_lines=6, placeholder=" …")
+    ]
 
 
 def _short(region: str, limit: int = 44) -> str:

@@ -22,7 +22,8 @@ from gamedyn.stability.equilibria import equilibria
 
 __all__ = ["Comparison", "Race", "compare", "measured_rate"]
 
-FLOOR = 1e-13  # relative distance below which an orbit is rounding noise
+FLOOR = 1e-13  # distance, relative to the start, below which an orbit may be rounding noise
+UNDERFLOW = 1e-290
 CEILING = 1e9  # distance beyond which an orbit that grows no longer says anything local
 
 
@@ -55,7 +56,7 @@ class Race:
 
     @property
     def status(self) -> str:
-        """"converged", "diverged" or "running"."""
+        """ "converged", "diverged" or "running"."""
         return str(self.orbit.status)
 
     @property
@@ -93,8 +94,8 @@ class Comparison:
     ----------
     races : tuple of Race
         In the order given.
-    z_star : ndarray `(d,)`
-        The equilibrium that distances are measured from.
+    z_star, z0 : ndarray `(d,)`
+        The equilibrium that distances are measured from, and the start.
     steps : int
     """
 
@@ -111,10 +112,12 @@ class Comparison:
         start, target = (text.point([float(x) for x in z]) for z in (self.z0, self.z_star))
         head = ["method", "predicted", "measured", "grads", "per grad", "turn", "e-fold", "distance", "status"]
         rows = [_row(r) for r in self.ranked()]
-        notes = [f"{r.name}: {r.predicted.reason}" for r in self.races if r.predicted is not None and r.predicted.reason]
+        notes = [
+            f"{r.name}: {r.predicted.reason}" for r in self.races if r.predicted is not None and r.predicted.reason
+        ]
         legend = (
-            "predicted: spectral radius at the equilibrium; measured: contraction per step, from the slope of log distance "
-            "over the tail; per grad: measured^(1/grads). turn and e-fold in steps, predicted."
+            "predicted: spectral radius at the equilibrium; measured: contraction per step, from the slope of log "
+            "distance over the tail; per grad: measured^(1/grads). turn and e-fold in steps, predicted."
         )
         lines = [
             f"{self.steps} steps from {start}, distance to {target}",
@@ -222,14 +225,18 @@ def measured_rate(distance: np.ndarray, steps: np.ndarray | None = None) -> floa
 
     Notes
     -----
-    The window ends before the curve first falls below 1e-13 of its largest earlier value, or rises above 1e9 times its
-    start.  A rotation makes the curve ripple, so the slope is fitted by least squares with a Hann weight, which
-    suppresses the ripple as the cube of the number of turns.
+    The window ends where the curve falls below 1e-13, or rises above 1e9, of its start.  An orbit that shrinks
+    towards the origin keeps its relative precision far below that: a curve that goes on falling is used down to
+    1000 times its last value.  A rotation makes the curve ripple, so the slope is fitted by least squares with a
+    Hann weight, which suppresses the ripple as the cube of the number of turns.
     """
     d = np.asarray(distance, dtype=float)
     t = np.arange(len(d)) if steps is None else np.asarray(steps)
+    floor = FLOOR * max(1.0, d[0])
+    if d[-1] < floor:
+        floor = min(floor, max(1e3 * d[-1], UNDERFLOW))
     with np.errstate(all="ignore"):
-        good = np.isfinite(d) & (d > FLOOR * np.fmax(1.0, d[0])) & (d < CEILING * np.fmax(d[0], FLOOR))
+        good = np.isfinite(d) & (d > floor) & (d < CEILING * max(d[0], FLOOR))
     end = len(d) if good.all() else int(np.argmin(good))
     first = end // 2
     if end - first < 10:
@@ -247,10 +254,14 @@ def _race(name: str, method: Any, orbit: Orbit, game: Any, target: np.ndarray) -
     predicted = None
     if "exact" in game.worlds:
         try:
-            predicted = report_method(name, method, local_game(game, tuple(float(x) for x in target)), 0.1)
+            predicted = report_method(
+                name, method, local_game(game, tuple(float(x) for x in target)), 0.1, rates_only=True
+            )
         except (NotInThisWorld, ValueError) as error:
             predicted = MethodReport(name, float(cost.gradients), cost.solves, reason=str(error).splitlines()[0])
-    return Race(name, predicted, measured_rate(distance, orbit.steps), float(cost.gradients), cost.solves, orbit, distance)
+    return Race(
+        name, predicted, measured_rate(distance, orbit.steps), float(cost.gradients), cost.solves, orbit, distance
+    )
 
 
 def _nearest(candidates: Sequence[np.ndarray], orbits: Sequence[Orbit], start: np.ndarray) -> np.ndarray:

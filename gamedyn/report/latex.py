@@ -14,7 +14,11 @@ from gamedyn.stability.stable_steps import StableSteps
 if TYPE_CHECKING:
     from gamedyn.report.analyze import Analysis, PointReport
 
-_SPECIAL = {c: rf"\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+_SPECIAL = {c: rf"\{c}" for c in "&%$#_{}"} | {
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+}
 _LONGEST = 90  # characters of a formula in a cell
 
 
@@ -54,7 +58,7 @@ def _point(p: PointReport) -> list[str]:
     where = ", ".join(value(x) for x in e.point)
     spectrum = r",\; ".join(value(v) for v in e.eigenvalues)
     return [
-        rf"\paragraph{{${{}}({where})$: {escape(e.kind)}, flow {escape(e.flow)}.}}",
+        rf"\paragraph{{$({where})$: {escape(e.kind)}, flow {escape(e.flow)}.}}",
         r"\begin{align*}",
         rf"  J &= \underbrace{{{_matrix(p.symmetric)}}}_{{S}} + \underbrace{{{_matrix(p.antisymmetric)}}}_{{A}}, \\",
         rf"  \lambda(J) &= {spectrum}",
@@ -64,7 +68,16 @@ def _point(p: PointReport) -> list[str]:
 
 def _table(report: Analysis) -> list[str]:
     lr = text.decimal(report.lr)
-    head = ["method", r"$\rho(\eta)$", rf"$\rho({lr})$", "gradients", "per gradient", "stable steps", "best step", "best rate"]
+    head = [
+        "method",
+        r"$\rho(\eta)$",
+        rf"$\rho({lr})$",
+        "gradients",
+        "per gradient",
+        "stable steps",
+        "best step",
+        "best rate",
+    ]
     rows = [" & ".join(_row(m)) + r" \\" for m in report.ranked()]
     return [
         r"\begin{tabular}{llrrrlll}",
@@ -111,6 +124,6 @@ def _steps(region: StableSteps | None) -> str:
 def _interval(piece: Any, h: str) -> str:
     if not isinstance(piece, sp.Interval):
         return rf"{h} \in {sp.latex(piece)}"
-    low = f"{value(piece.start)} {'<' if piece.left_open else r'\le'} "
-    high = "" if piece.end == sp.oo else f" {'<' if piece.right_open else r'\le'} {value(piece.end)}"
-    return low + h + high
+    left, right = ("<" if is_open else r"\le" for is_open in (piece.left_open, piece.right_open))
+    high = "" if piece.end == sp.oo else f" {right} {value(piece.end)}"
+    return f"{value(piece.start)} {left} {h}{high}"

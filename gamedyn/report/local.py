@@ -17,7 +17,7 @@ from gamedyn.games.functions import exact_number
 from gamedyn.games.linear import LinearField, linearize
 from gamedyn.games.symbolic import SymbolicGame
 from gamedyn.games.transformed import TransformedGame, unwrap
-from gamedyn.maps.stepmap import StepMap
+from gamedyn.maps.stepmap import StepMap, linear_jacobian
 from gamedyn.report.radius import radius_near
 from gamedyn.rules.method import as_method, label, map_numbers, step_cost
 from gamedyn.rules.named import coefficients as named_coefficients
@@ -104,9 +104,10 @@ class MethodReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: expressions as text beside their floats."""
-        best = None if self.best is None else {k: number(v) for k, v in (("step", self.best.step), ("rate", self.best.rate))}
-        if best is not None:
-            best["per_gradient"] = self.best_per_gradient
+        best: dict[str, Any] | None = None
+        if self.best is not None:
+            rates = {"step": number(self.best.step), "rate": number(self.best.rate)}
+            best = {**rates, "per_gradient": self.best_per_gradient}
         return {
             "name": self.name,
             "gradients": self.gradients,
@@ -220,7 +221,9 @@ def local_game(game: Any, z: tuple[Any, ...]) -> LocalGame:
 
 
 def _exact(m: Any) -> sp.ImmutableMatrix:
-    return sp.ImmutableMatrix(*m.shape, [sp.radsimp(exact_number(e)) for e in (m if isinstance(m, sp.MatrixBase) else m.ravel())])
+    return sp.ImmutableMatrix(
+        *m.shape, [sp.radsimp(exact_number(e)) for e in (m if isinstance(m, sp.MatrixBase) else m.ravel())]
+    )
 
 
 def _rows(m: sp.MatrixBase) -> tuple[tuple[sp.Expr, ...], ...]:
@@ -277,15 +280,18 @@ def pick(chosen: Any) -> dict[str, Any]:
     return dict(pairs)
 
 
-def report_method(name: str, method: Any, local: LocalGame, lr: Any) -> MethodReport:
-    """The report of one method; what has no answer in this world says why instead of raising."""
-    report = _guarded(name, method, local, lr)
+def report_method(name: str, method: Any, local: LocalGame, lr: Any, *, rates_only: bool = False) -> MethodReport:
+    """The report of one method; what has no answer in this world says why instead of raising.
+
+    With `rates_only` the sets of stable steps and the best step are left out.
+    """
+    report = _guarded(name, method, local, lr, rates_only)
     if not isinstance(method, str):
         return report
     return replace(report, settings=tuple((k, v) for k, v in named_coefficients(method).items() if v is not None))
 
 
-def _guarded(name: str, method: Any, local: LocalGame, lr: Any) -> MethodReport:
+def _guarded(name: str, method: Any, local: LocalGame, lr: Any, rates_only: bool) -> MethodReport:
     try:
         cost = step_cost(named(method, lr=lr) if isinstance(method, str) else method, len(local.game.players))
     except (NotInThisWorld, ValueError) as error:
@@ -294,8 +300,8 @@ def _guarded(name: str, method: Any, local: LocalGame, lr: Any) -> MethodReport:
     try:
         T = step_map(method, lr, local.game)
         if local.field.cross:
-            T.test_jacobian(local.origin, exact=False)
-        return _report(name, T, local, price, solves)
+            linear_jacobian(T.method, local.field, local.exact, unwrap(local.game)[1])  # refuses with the reason
+        return _report(MethodReport(name, price, solves), T, local, rates_only)
     except (NotInThisWorld, ValueError, ZeroDivisionError, np.linalg.LinAlgError) as error:
         return MethodReport(name, price, solves, reason=_why(error))
 
@@ -304,21 +310,21 @@ def _why(error: Exception) -> str:
     return str(getattr(error, "reason", "") or error).splitlines()[0]
 
 
-def _report(name: str, T: StepMap, local: LocalGame, price: float, solves: int) -> MethodReport:
-    z, lr = local.origin, _own_step(T)
-    rho = multiplier = formula = None
+def _report(empty: MethodReport, T: StepMap, local: LocalGame, rates_only: bool) -> MethodReport:
+    z, lr = local.origin, None if rates_only else _own_step(T)
+    rho = multiplier = formula = region = best = None
     matrix = step_jacobian(T, z) if local.exact else T.test_jacobian(z)
     if local.is_numeric:
         multiplier = _leading(matrix)
         rho = abs(multiplier)
-    region = best = None
     if lr is not None:
         region = stable_steps(T, z)
         best = _rounded(T, z, best_step(T, z, region=region), region) if local.is_numeric else None
         if local.exact and local.is_numeric:
             p, h, _ = step_polynomial(T, z)
             formula = radius_near(p, h, lr)
-    return MethodReport(name, price, solves, formula, rho, multiplier, region, best, _verdict(rho, region, lr))
+    verdict = _verdict(rho, region, lr)
+    return replace(empty, formula=formula, rho=rho, multiplier=multiplier, stable=region, best=best, verdict=verdict)
 
 
 def _rounded(T: StepMap, z: list[Any], best: BestStep | None, region: StableSteps) -> BestStep | None:
@@ -329,7 +335,10 @@ def _rounded(T: StepMap, z: list[Any], best: BestStep | None, region: StableStep
     if step <= 0 or abs(float(step) - float(best.step)) > 1e-6:
         return best
     p, h, _ = step_polynomial(T, z)
-    rate = dominant_modulus(sp.Poly(p.as_expr().subs(h, step), ZETA))
+    at_step = sp.Poly(p.as_expr().subs(h, step), ZETA)
+    if any(f.degree() > 2 for f, _ in at_step.factor_list()[1]):
+        return best
+    rate = dominant_modulus(at_step)
     return best if rate is None or float(rate) > float(best.rate) + 1e-9 else BestStep(step, sp.radsimp(rate))
 
 

@@ -6,7 +6,7 @@ import sympy as sp
 
 from gamedyn.stability.steps import ZETA
 
-_HIGHEST = 4  # degree of a factor whose |ζ|² is sought among products of two roots
+_HIGHEST = 4  # degree, in ζ and in the step, of a factor whose |ζ|² is sought among products of two roots
 
 
 def radius_near(p: sp.Poly, h: sp.Symbol, at: sp.Expr) -> sp.Expr | None:
@@ -51,7 +51,9 @@ def radius_near(p: sp.Poly, h: sp.Symbol, at: sp.Expr) -> sp.Expr | None:
 
 
 def _size(f: sp.Poly, h: sp.Symbol, at: sp.Expr) -> float:
-    return max((abs(complex(r)) for r in sp.Poly(f.as_expr().subs(h, at), ZETA).nroots(n=20, maxsteps=200)), default=0.0)
+    return max(
+        (abs(complex(r)) for r in sp.Poly(f.as_expr().subs(h, at), ZETA).nroots(n=20, maxsteps=200)), default=0.0
+    )
 
 
 def _agrees(radius: sp.Expr, f: sp.Poly, h: sp.Symbol, at: sp.Expr) -> bool:
@@ -69,7 +71,7 @@ def _branch(f: sp.Poly, h: sp.Symbol, at: sp.Expr, size: float) -> sp.Expr | Non
             return sp.sqrt(sp.expand(sp.cancel(a[2] / a[0])))
         lead, slope = _positive(a[0], h, at), _positive(a[1], h, at)
         return sp.simplify((slope + sp.sqrt(sp.factor(discriminant))) / (2 * lead))
-    if f.degree() > _HIGHEST:
+    if f.degree() > _HIGHEST or sp.degree(f.as_expr(), h) > _HIGHEST:
         return None
     return _from_products(f, h, at, size)
 

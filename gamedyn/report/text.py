@@ -159,9 +159,10 @@ def _exact_pairs(values: Sequence[sp.Expr], symbolic: bool) -> list[str]:
 
 def _times_i(size: str) -> str:
     """A positive number times i: 2i, i/2, i√15, 2i√3."""
-    number, rest = re.fullmatch(r"(\d*)((?:[√/].*)?)", size).groups() if re.fullmatch(r"\d*(?:[√/].*)?", size) else (None, "")
-    if number is None:
+    match = re.fullmatch(r"(\d*)((?:[√/].*)?)", size)
+    if match is None:
         return f"({size})i"
+    number, rest = match.groups()
     return f"{'' if number == '1' else number}i{rest}"
 
 

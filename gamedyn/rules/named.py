@@ -179,7 +179,9 @@ def named(name: str, lr: Scalar = 0.1, **given: Any) -> Any:
     known = coefficients(name)
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ValueError(f"{name} has no coefficient {', '.join(unknown)}; besides lr it has {', '.join(known) or 'none'}")
+        raise ValueError(
+            f"{name} has no coefficient {', '.join(unknown)}; besides lr it has {', '.join(known) or 'none'}"
+        )
     return _constructor(name)(lr=lr, **given)
 
 

@@ -7,7 +7,7 @@ that cannot apply raises `NotInThisWorld` with the reason; `check_rule` runs all
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -146,8 +146,9 @@ def _memory_count(rule: Any, F: LinearField) -> int:
 def check_protocol(rule: Any) -> None:
     """The rule is a frozen dataclass; `init` gives a tuple, `step` a point and a tuple of the same length."""
     method = _autonomous(rule)
-    inner = method.rule
-    if not is_dataclass(inner) or not type(inner).__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    inner: Any = method.rule
+    parameters = getattr(type(inner), "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
         raise AssertionError(f"{type(inner).__name__} must be a frozen dataclass: write @dataclass(frozen=True)")
     F = _linear_field([2, 1])
     z = np.array([[0.5], [-0.25], [0.75]])
@@ -190,7 +191,9 @@ def check_superposition(rule: Any, seed: int = 0) -> None:
     for k, image in enumerate(_linear_step(rule, F, parts)):
         gap = np.max(np.abs(image[:, 2] - (2 * image[:, 0] - 3 * image[:, 1])))
         if not gap <= 1e-10 * (1 + np.max(np.abs(image))):
-            raise AssertionError(f"on a linear field the step is not linear: part {k} of T(2s - 3t) is off by {gap:.3g}")
+            raise AssertionError(
+                f"on a linear field the step is not linear: part {k} of T(2s - 3t) is off by {gap:.3g}"
+            )
 
 
 def check_zero_step(rule: Any) -> None:
@@ -263,7 +266,9 @@ def check_memory(rule: Any) -> None:
     if len(s) % 2:
         raise AssertionError("memory vectors must have the joint dimension of z")
     if not np.max(np.abs(s[2:]), initial=0.0) <= 1e-12:
-        raise AssertionError("the memory does not vanish at an equilibrium; keep field values and velocities, not points")
+        raise AssertionError(
+            "the memory does not vanish at an equilibrium; keep field values and velocities, not points"
+        )
     gap = np.max(np.abs(T(s) - s))
     if not gap <= 1e-12:
         raise AssertionError(f"the step moves an equilibrium by {gap:.3g}")
@@ -273,7 +278,12 @@ def check_memory(rule: Any) -> None:
 
 
 def check_worlds_agree(
-    rule: Any, game: Any, z0: Sequence[float], *, equilibrium: Sequence[Any] | None = None, worlds: Sequence[str] = WORLDS
+    rule: Any,
+    game: Any,
+    z0: Sequence[float],
+    *,
+    equilibrium: Sequence[Any] | None = None,
+    worlds: Sequence[str] = WORLDS,
 ) -> None:
     """The same orbit and, at an equilibrium, the same Jacobian in every world; see the two checks that it runs.
 
@@ -342,7 +352,9 @@ def check_jacobians_agree(rule: Any, game: Any, equilibrium: Sequence[Any], worl
     point = [exact_number(e) for e in equilibrium]
     z = np.array([float(e) for e in point])
     if T.method.preconditioner is not None:
-        raise NotInThisWorld("jacobian", world, "a normalised step has no Jacobian at an equilibrium; analyse .frozen(state)")
+        raise NotInThisWorld(
+            "jacobian", world, "a normalised step has no Jacobian at an equilibrium; analyse .frozen(state)"
+        )
     s, tolerance = T.start(z), JACOBIAN
     reference = T.jacobian(s)
     if world == "exact":
@@ -360,13 +372,17 @@ def check_jacobians_agree(rule: Any, game: Any, equilibrium: Sequence[Any], worl
         tolerance = 1e-6
     gap = np.max(np.abs(matrix - reference))
     if not gap <= tolerance:
-        raise AssertionError(f"the Jacobians of the {world} and array worlds differ by {gap:.3g} at {list(equilibrium)}")
+        raise AssertionError(
+            f"the Jacobians of the {world} and array worlds differ by {gap:.3g} at {list(equilibrium)}"
+        )
 
 
 def _compare(world: str, images: Sequence[np.ndarray], orbit: Sequence[np.ndarray], tolerance: float) -> None:
     for k, (image, reference) in enumerate(zip(images, orbit, strict=False)):
         if len(image) != len(reference):
-            raise AssertionError(f"the {world} world has {len(image)} entries in its state, the array world {len(reference)}")
+            raise AssertionError(
+                f"the {world} world has {len(image)} entries in its state, the array world {len(reference)}"
+            )
         gap, bound = np.max(np.abs(image - reference)), tolerance * (k + 1) * (1 + np.linalg.norm(reference))
         if not gap <= bound:
             raise AssertionError(f"the {world} and array worlds differ by {gap:.3g} (allowed {bound:.3g}) at entry {k}")

@@ -66,7 +66,9 @@ class ScriptedField(Field):
 
     def __init__(self, sizes: tuple[int, ...] = (2, 1), seed: int = 0) -> None:
         stops = np.cumsum(sizes)
-        self.players = tuple(Player(f"p{i}", int(s) - n, int(s)) for i, (s, n) in enumerate(zip(stops, sizes, strict=True)))
+        self.players = tuple(
+            Player(f"p{i}", int(s) - n, int(s)) for i, (s, n) in enumerate(zip(stops, sizes, strict=True))
+        )
         d = int(stops[-1])
         self.matrix = np.random.default_rng(seed).normal(size=(d, d)) / d
         self.calls = 0
@@ -78,7 +80,9 @@ class ScriptedField(Field):
 
     def _point(self, z: Element, what: str) -> np.ndarray:
         if not isinstance(z, Probe) or not z.is_point:
-            raise AssertionError(f"{what} was evaluated at a vector that did not come out of F.point; write F.point(...)")
+            raise AssertionError(
+                f"{what} was evaluated at a vector that did not come out of F.point; write F.point(...)"
+            )
         self.calls += 1
         return z.value
 

@@ -42,7 +42,9 @@ def orthogonal(draw: Any, d: int) -> np.ndarray:
 
 def _form(M: np.ndarray, left: Sequence[sp.Symbol], right: Sequence[sp.Symbol]) -> sp.Expr:
     """leftᵀ M right with decimals as rationals."""
-    terms = (exact_number(round(float(M[i, j]), DIGITS)) * a * b for i, a in enumerate(left) for j, b in enumerate(right))
+    terms = (
+        exact_number(round(float(M[i, j]), DIGITS)) * a * b for i, a in enumerate(left) for j, b in enumerate(right)
+    )
     return sp.Add(*terms)
 
 
@@ -77,26 +79,30 @@ def quadratic_games(draw: Any, max_players: int = 3, max_size: int = 2, bound: f
     return Game(costs, players=groups, name="quadratic")
 
 
-@st.composite
-def monotone_games(draw: Any, max_size: int = 2, L: float = 2.0) -> SymbolicGame:
+def monotone_games(max_size: int = 2, L: float = 2.0) -> Any:
     """Convex-concave quadratic zero-sum games with ‖J‖ <= `L`: symmetric part of J in [0, L/2], coupling <= L/2."""
-    return draw(_convex_concave(max_size, 0.0, L / 2, L / 2))
+    return _convex_concave(max_size, 0.0, L / 2, L / 2)
 
 
-@st.composite
-def strongly_monotone_games(draw: Any, mu: float = 0.1, L: float = 2.0, max_size: int = 2) -> SymbolicGame:
+def strongly_monotone_games(mu: float = 0.1, L: float = 2.0, max_size: int = 2) -> Any:
     """Zero-sum quadratic games with ⟨Jz, z⟩ >= `mu`|z|² and ‖J‖ <= `L`.
+
+    Parameters
+    ----------
+    mu, L : float
+    max_size : int
+        Largest number of variables of each player.
 
     Raises
     ------
     ValueError
-        Unless 0 < mu <= L.
+        Unless 0 < mu < L.
     """
-    if not 0 < mu <= L:
-        raise ValueError(f"strongly monotone games need 0 < mu <= L, got mu={mu}, L={L}")
-    share = (L - mu) / 2
-    margin = min(1e-9, share)  # what rounding the entries may take away
-    return draw(_convex_concave(max_size, min(mu + margin, L), mu + share, max(share - margin, 0.0)))
+    if not 0 < mu < L:
+        raise ValueError(f"strongly monotone games need 0 < mu < L, got mu={mu}, L={L}")
+    margin = 1e-9 * (L - mu)  # more than rounding the entries takes away, unless mu and L are absurdly close
+    half = (L - mu) / 2
+    return _convex_concave(max_size, mu + margin, mu + half, half - margin)
 
 
 @st.composite

@@ -31,7 +31,8 @@ def test_a_callable_game_steps_like_its_formula(name):
 
 def test_one_callable_may_return_all_costs():
     g = callable_game(lambda z: [z[0] * z[1], -z[0] * z[1]], sizes=[1, 1])
-    np.testing.assert_allclose(g.field()(torch.tensor([1.0, 2.0])).numpy(), [2.0, -1.0])
+    with torch.no_grad():
+        np.testing.assert_allclose(g.field()(torch.tensor([1.0, 2.0])).numpy(), [2.0, -1.0])
 
 
 @pytest.mark.parametrize("world", ["exact", "array", "test"])
@@ -79,7 +80,7 @@ def _large(d):
 
 @pytest.mark.parametrize("rule", [ProximalPoint(0.5), LinearizedProximalPoint(0.5)])
 def test_implicit_steps_above_the_dense_limit_solve_by_krylov(rule):
-    d = DENSE_LIMIT
+    d = DENSE_LIMIT // 2 + 1
     g, A = _large(d)
     z = torch.linspace(-1, 1, 2 * d, dtype=torch.float64)
     w = StepMap(rule, g)(z)

@@ -109,11 +109,11 @@ def test_jacobian_products_are_those_of_the_dense_jacobian_in_every_world(name):
         t, tu = torch.tensor(z), torch.tensor(u)
         np.testing.assert_allclose(F.jvp(z, u), J @ u, atol=1e-14)
         np.testing.assert_allclose(F.vjp(z, u), J.T @ u, atol=1e-14)
-        np.testing.assert_allclose(N.jvp(t, tu).numpy(), J @ u, atol=1e-14)
-        np.testing.assert_allclose(N.vjp(t, tu).numpy(), J.T @ u, atol=1e-14)
+        np.testing.assert_allclose(N.jvp(t, tu).detach().numpy(), J @ u, atol=1e-14)
+        np.testing.assert_allclose(N.vjp(t, tu).detach().numpy(), J.T @ u, atol=1e-14)
         np.testing.assert_allclose(F.solve(z, 0.3, u), np.linalg.solve(np.eye(g.dim) + 0.3 * J, u), atol=1e-13)
         for i in range(len(g.players)):
-            np.testing.assert_allclose(N.hvp(i, t, tu).numpy(), F.hvp(i, z, u), atol=1e-14)
+            np.testing.assert_allclose(N.hvp(i, t, tu).detach().numpy(), F.hvp(i, z, u), atol=1e-14)
 
 
 def test_cross_solve_keeps_only_the_coupling_between_players():
@@ -123,7 +123,9 @@ def test_cross_solve_keeps_only_the_coupling_between_players():
     for p in g.players:
         J[p.slice, p.slice] = 0
     u = np.array([1.0, -2.0, 0.5])
-    np.testing.assert_allclose(F.solve(np.zeros(3), 0.3, u, cross=True), np.linalg.solve(np.eye(3) + 0.3 * J, u), atol=1e-14)
+    np.testing.assert_allclose(
+        F.solve(np.zeros(3), 0.3, u, cross=True), np.linalg.solve(np.eye(3) + 0.3 * J, u), atol=1e-14
+    )
 
 
 def test_test_field_is_refused_away_from_an_equilibrium_and_where_third_derivatives_enter():
@@ -171,11 +173,11 @@ def test_drawn_games_points_and_steps_are_what_they_say(monotone, quadratic, z, 
     assert quadratic.symbolic_field.is_quadratic
     assert not np.any(quadratic.field("array")(np.zeros(quadratic.dim)))
     assert np.all(np.abs(z) <= 2)
-    assert abs(lr - 1.0) >= 1e-3
+    assert abs(lr - 1.0) >= 1e-3 - 1e-15  # the edge 1.001 is a rounded number
 
 
 def test_step_sizes_and_constants_that_cannot_exist_are_refused():
     with pytest.raises(ValueError, match="no step size"):
         gs.step_sizes(0.9995, 1.0005, away_from=(1.0,))
-    with pytest.raises(ValueError, match="0 < mu <= L"):
-        gs.strongly_monotone_games(mu=2.0, L=1.0).example()
+    with pytest.raises(ValueError, match="0 < mu < L"):
+        gs.strongly_monotone_games(mu=2.0, L=1.0)

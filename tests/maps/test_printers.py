@@ -5,12 +5,12 @@ import pytest
 import sympy as sp
 from conformance_table import GAMES, RULES, STARTS, dirac_gan
 
+from gamedyn.games.functions import VectorFunction
 from gamedyn.games.symbolic import Game, zero_sum
 from gamedyn.maps.kernels import load_numpy
 from gamedyn.maps.printers import numba_source, numpy_source
 from gamedyn.maps.scalar import shared_terms
 from gamedyn.maps.stepmap import StepMap
-from gamedyn.games.functions import VectorFunction
 from gamedyn.rules.basic import Extragradient, LinearizedProximalPoint, ProximalPoint, Simultaneous
 from gamedyn.rules.rule import at
 from gamedyn.testing import kernel_steps
@@ -54,7 +54,9 @@ def test_common_subexpressions_keep_the_value():
         assert float(after.xreplace(values)) == pytest.approx(float(before.xreplace(table)), rel=1e-14)
 
 
-@pytest.mark.parametrize("rule", [Simultaneous(0.1), Extragradient(0.1), ProximalPoint(0.1), LinearizedProximalPoint(0.1)])
+@pytest.mark.parametrize(
+    "rule", [Simultaneous(0.1), Extragradient(0.1), ProximalPoint(0.1), LinearizedProximalPoint(0.1)]
+)
 def test_batch_axis_survives_constant_components(rule):
     g = Game(["x + y", "3*y - 2*x"], players=[["x"], ["y"]])  # v is constant
     T = StepMap(rule, g)

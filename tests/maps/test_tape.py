@@ -26,7 +26,9 @@ def _generic_state(T):
 
 
 def _evaluate(T, s, extra, outputs):
-    evaluator = ArrayEvaluator({**dict(zip(T.trace.inputs, np.split(s, np.cumsum(T.sizes)[:-1]), strict=True)), **extra})
+    evaluator = ArrayEvaluator(
+        {**dict(zip(T.trace.inputs, np.split(s, np.cumsum(T.sizes)[:-1]), strict=True)), **extra}
+    )
     evaluator.params = dict(zip(T.trace.parameters(), T.parameter_values(0), strict=True))
     return np.concatenate([np.broadcast_to(v, (o.size,)) for v, o in zip(evaluator(outputs), outputs, strict=True)])
 
@@ -59,7 +61,10 @@ def test_ten_unrolled_steps_of_the_dirac_gan_trace_fast_and_small():
 
 
 def test_nodes_of_the_trace_grow_linearly_with_unrolling():
-    counts = [len(all_nodes(StepMap(Method(Simultaneous(0.1), unrolled(k, 0.2)), dirac_gan()).trace.outputs)) for k in (5, 10, 15)]
+    counts = [
+        len(all_nodes(StepMap(Method(Simultaneous(0.1), unrolled(k, 0.2)), dirac_gan()).trace.outputs))
+        for k in (5, 10, 15)
+    ]
     assert counts[2] - counts[1] == counts[1] - counts[0]
 
 
