@@ -35,6 +35,7 @@ _NAMES = {
         "unrolled",
     ),
     "gamedyn.rules.preconditioners": ("Adam", "RMSProp", "frozen"),
+    "gamedyn.rules.named": ("methods", "named"),
     "gamedyn.rules.method": ("Method", "StepCost", "step_cost"),
     "gamedyn.maps.stepmap": ("StepMap",),
     "gamedyn.stability.jacobian": ("Eigenvalues", "GameJacobian", "field", "jacobian"),
@@ -46,8 +47,8 @@ _NAMES = {
     "gamedyn.stability.path_angle": ("PathAngle", "path_angle"),
     "gamedyn.dynamics.flow": ("Flow", "flow"),
     "gamedyn.dynamics.simulate": ("Orbit", "simulate"),
-    "gamedyn.report.analyze": ("analyze",),
-    "gamedyn.report.compare": ("compare",),
+    "gamedyn.report.analyze": ("Analysis", "analyze"),
+    "gamedyn.report.compare": ("Comparison", "compare"),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

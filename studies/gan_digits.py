@@ -21,6 +21,7 @@ from gamedyn.plotting import displays, style
 from studies.runner import Check, Study
 
 METHODS = ("Simultaneous", "Alternating", "Extragradient", "Unrolled")
+FEWEST = {"Simultaneous": 9, "Alternating": 8, "Extragradient": 7, "Unrolled": 2}  # digits shown, over all seeds
 SOURCE = "statement that held for seeds 0-4 and after a 1e-6 perturbation (gan_digits_seeds)"
 
 
@@ -156,12 +157,30 @@ def checks(data: Mapping[str, Any]) -> list[Check]:
     ]
     for name in METHODS:
         shown = int(np.sum(data[f"{name}_histogram"] >= 0.01))
-        few = 1 if name == "Unrolled" else 8
         rows += [
-            Check(f"{name}: digits with at least 1 % of the samples", shown, few, 0, "at_least", source=SOURCE),
-            Check(f"{name}: ‖J‖ at the end over the start", data[f"{name}_norm_end"] / data["norm"], 4.0, 0.0, "at_least", source=SOURCE),
-            Check(f"{name}: least eigenvalue of the generator's block", data[f"{name}_generator_curvature"], 0.0, 0.0, "at_most", note="negative: the end is no local Nash point", source=SOURCE),
-            Check(f"{name}: ‖Jx - λx‖ over ‖J‖", data[f"{name}_residual"], 1e-8, 0.0, "at_most", source="backward error"),
+            Check(
+                f"{name}: digits with at least 1 % of the samples", shown, FEWEST[name], 0, "at_least", source=SOURCE
+            ),
+            Check(
+                f"{name}: ‖J‖ at the end over the start",
+                data[f"{name}_norm_end"] / data["norm"],
+                4.0,
+                0.0,
+                "at_least",
+                source=SOURCE,
+            ),
+            Check(
+                f"{name}: least eigenvalue of the generator's block",
+                data[f"{name}_generator_curvature"],
+                0.0,
+                0.0,
+                "at_most",
+                note="negative: the end is no local Nash point",
+                source=SOURCE,
+            ),
+            Check(
+                f"{name}: ‖Jx - λx‖ over ‖J‖", data[f"{name}_residual"], 1e-8, 0.0, "at_most", source="backward error"
+            ),
         ]
     return rows
 
@@ -211,6 +230,8 @@ def draw_spectra(figure: Figure, place: SubplotSpec, data: Mapping[str, Any]) ->
     axes.axhline(0, color=style.GREY, linewidth=0.8)
     axes.set_xscale("symlog", linthresh=1)
     axes.set_yscale("symlog", linthresh=1)
+    reach = max(10.0, 2 * max(abs(data[f"{n}_eigenvalues_{w}"].imag).max() for n in METHODS for w in ("half", "end")))
+    axes.set_ylim(-reach, reach)
     axes.set(xlabel="Re λ(J)", ylabel="Im λ(J)", title="leading eigenvalues: × half way, ● at the end")
     axes.legend(loc="best")
 

@@ -44,7 +44,9 @@ class Orbit:
     def __repr__(self) -> str:
         names, counts = np.unique(self.status, return_counts=True)
         summary = ", ".join(f"{n} {s}" for s, n in zip(names, counts, strict=True))
-        return f"Orbit({self.steps[-1]} steps, {len(self.steps)} records, shape {self.z.shape}, {summary}; {self.backend})"
+        return (
+            f"Orbit({self.steps[-1]} steps, {len(self.steps)} records, shape {self.z.shape}, {summary}; {self.backend})"
+        )
 
 
 def simulate(
@@ -133,7 +135,10 @@ def _advance(T: StepMap, s: Any, first: int, steps: int, backend: str) -> tuple[
 def _kernel_steps(T: StepMap, s: np.ndarray, first: int, steps: int) -> np.ndarray:
     batch = s.shape[1:]
     rows = steps if is_scheduled(T.method.rule) else 1
-    values = [[np.broadcast_to(np.asarray(v, float), batch or (1,)) for v in T.parameter_values(first + k)] for k in range(rows)]
+    values = [
+        [np.broadcast_to(np.asarray(v, float), batch or (1,)) for v in T.parameter_values(first + k)]
+        for k in range(rows)
+    ]
     wide = any(np.ndim(v) for v in T.parameter_values(first))
     table = np.array([[v if wide else v[:1] for v in row] for row in values], dtype=float)
     if not T.parameters and rows == 1:

@@ -299,7 +299,9 @@ def torch_field(source: ExactField) -> TorchField:
         # floats, because torch has no rationals and lambdify would print sqrt(2) and log(2) as calls on an int
         numeric = [sp.sympify(e).xreplace(table) for e in expressions]
         numeric = [e.xreplace({n: sp.Float(n, 17) for n in e.atoms(sp.NumberSymbol)}) for e in numeric]
-        numeric = [e.replace(lambda t: t.is_number and (t.is_Pow or t.is_Function), lambda t: sp.N(t, 17)) for e in numeric]
+        numeric = [
+            e.replace(lambda t: t.is_number and (t.is_Pow or t.is_Function), lambda t: sp.N(t, 17)) for e in numeric
+        ]
         namespace = [{"Abs": torch.abs, "sign": torch.sign, "Max": torch.maximum, "Min": torch.minimum}, torch]
         function = sp.lambdify(list(table.values()), numeric, modules=namespace, cse=True)
         return lambda z: [v if isinstance(v, torch.Tensor) else torch.full_like(z[0], float(v)) for v in function(*z)]
@@ -307,8 +309,12 @@ def torch_field(source: ExactField) -> TorchField:
     project = None
     if source.box:
         d = len(source.symbols)
-        low = torch.tensor([float(source.box[k][0]) if k in source.box else -torch.inf for k in range(d)], dtype=torch.float64)
-        high = torch.tensor([float(source.box[k][1]) if k in source.box else torch.inf for k in range(d)], dtype=torch.float64)
+        low = torch.tensor(
+            [float(source.box[k][0]) if k in source.box else -torch.inf for k in range(d)], dtype=torch.float64
+        )
+        high = torch.tensor(
+            [float(source.box[k][1]) if k in source.box else torch.inf for k in range(d)], dtype=torch.float64
+        )
 
         def project(z: Tensor) -> Tensor:
             shape = (-1,) + (1,) * (z.ndim - 1)

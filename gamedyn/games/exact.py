@@ -96,7 +96,9 @@ class ExactField(Field):
             return True
         if self.costs is None:
             return is_affine(column(self.field_function.outputs), column(self.symbols))
-        return all(is_affine(column(self.gradient_function(i).outputs), column(self.symbols)) for i in range(len(self.players)))
+        return all(
+            is_affine(column(self.gradient_function(i).outputs), column(self.symbols)) for i in range(len(self.players))
+        )
 
     # the Field protocol ------------------------------------------------------------------------
 
@@ -170,4 +172,3 @@ def is_affine(image: sp.ImmutableMatrix, variables: sp.ImmutableMatrix) -> bool:
         if inside and not (component.is_polynomial(*inside) and sp.Poly(component, *inside).total_degree() <= 1):
             return False
     return True
-

@@ -104,7 +104,9 @@ class VectorFunction:
 
     def exact(self, *arguments: Sequence[sp.Expr]) -> list[sp.Expr]:
         """Value at exact arguments, by simultaneous substitution."""
-        table = {s: v for group, value in zip(self.inputs, arguments, strict=True) for s, v in zip(group, value, strict=True)}
+        table = {
+            s: v for group, value in zip(self.inputs, arguments, strict=True) for s, v in zip(group, value, strict=True)
+        }
         return [sp.expand(e.xreplace(table)) for e in self.outputs]
 
     @cached_property
@@ -139,7 +141,9 @@ def compile_numpy(
     names = [s for group in inputs for s in group] + list(parameters)
     table = {s: sp.Symbol(f"a{k}", real=True) for k, s in enumerate(names)}  # printed names are ours, never the user's
     renamed = [sp.sympify(e).xreplace(table) for e in outputs]
-    function = sp.lambdify(list(table.values()), renamed, modules=["scipy", "numpy"] if needs_scipy(renamed) else "numpy", cse=True)
+    function = sp.lambdify(
+        list(table.values()), renamed, modules=["scipy", "numpy"] if needs_scipy(renamed) else "numpy", cse=True
+    )
     size = len(renamed)
 
     def evaluate(*arguments: Any) -> np.ndarray:

@@ -239,9 +239,7 @@ def Game(
     return SymbolicGame(named[0], named[1], costs=expressions, name=name, facts=facts)
 
 
-def zero_sum(
-    f: Formula, min: Names, max: Names, *, name: str = "game", facts: Facts | None = None
-) -> SymbolicGame:
+def zero_sum(f: Formula, min: Names, max: Names, *, name: str = "game", facts: Facts | None = None) -> SymbolicGame:
     """The game min over `min`, max over `max` of f: costs (f, -f).
 
     Parameters

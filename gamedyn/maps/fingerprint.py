@@ -34,6 +34,8 @@ def _describe(thing: Any) -> str:
     if isinstance(thing, (tuple, list)):
         return "(" + ",".join(_describe(v) for v in thing) + ")"
     if is_dataclass(thing) and type(thing).__module__.startswith("gamedyn."):
-        parts = (f"{f.name}={_describe(getattr(thing, f.name))}" for f in fields(thing) if f.name not in ("facts", "name"))
+        parts = (
+            f"{f.name}={_describe(getattr(thing, f.name))}" for f in fields(thing) if f.name not in ("facts", "name")
+        )
         return f"{type(thing).__module__}.{type(thing).__qualname__}({','.join(parts)})"
     raise TypeError(f"no fingerprint of {type(thing).__name__}")

@@ -95,7 +95,11 @@ FUNCTIONS = {
     "exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos",
     "atan": "arctan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "sign": "sign", "sqrt": "sqrt", "Abs": "abs",
 }  # fmt: skip
-for _name in {*FUNCTIONS, *PythonCodePrinter._kf} - {"Abs", "Max", "Min"}:  # the base class would print them from `math`
+for _name in {*FUNCTIONS, *PythonCodePrinter._kf} - {
+    "Abs",
+    "Max",
+    "Min",
+}:  # the base class would print them from `math`
     setattr(ScalarPrinter, f"_print_{_name}", ScalarPrinter._print_Function)
 
 
@@ -140,7 +144,7 @@ def numpy_source(program: Program) -> str:
     return "\n".join(lines) + "\n"
 
 
-SOLVE_SMALL = '''
+SOLVE_SMALL = """
 @njit(cache=True, error_model="numpy")
 def solve_small(a, b):
     n = b.shape[0]
@@ -162,7 +166,7 @@ def solve_small(a, b):
         for c in range(k + 1, n):
             b[k] -= a[k, c] * b[c]
         b[k] /= a[k, k]
-'''
+"""
 
 
 def numba_source(program: Program) -> str:
@@ -174,7 +178,13 @@ def numba_source(program: Program) -> str:
     printer = ScalarPrinter()
     dim = len(program.inputs)
     solves = sorted({len(s.w) for s in program.body if isinstance(s, Solve)})
-    lines = ["import numpy as np", "from numba import njit", "", f"DIM = {dim}", f"PARAMETERS = {len(program.parameters)}"]
+    lines = [
+        "import numpy as np",
+        "from numba import njit",
+        "",
+        f"DIM = {dim}",
+        f"PARAMETERS = {len(program.parameters)}",
+    ]
     if solves:
         lines.append(SOLVE_SMALL)
     lines += [
@@ -203,7 +213,9 @@ def numba_source(program: Program) -> str:
             lines += [f"                {name} = P[row, {j}, 0]" for j, name in enumerate(program.parameters)]
         lines.append("                for b in range(width):")
         if wide:
-            lines += [f"                    {name} = P[row, {j}, first + b]" for j, name in enumerate(program.parameters)]
+            lines += [
+                f"                    {name} = P[row, {j}, first + b]" for j, name in enumerate(program.parameters)
+            ]
         lines += [f"                    {name} = B[{j}, b]" for j, name in enumerate(program.inputs)]
         lines += _assignments(program.body, printer, " " * 20, "numba")
         lines += [f"                    y{j} = {printer.doprint(e)}" for j, e in enumerate(program.outputs)]

@@ -91,7 +91,9 @@ class Scalarizer:
 
     def bind(self, value: sp.Expr) -> sp.Expr:
         """The value itself if it is a number or a name, else a new name for it."""
-        if value.is_Atom or (value.is_Mul and len(value.args) == 2 and value.args[0] is sp.S.NegativeOne and value.args[1].is_Symbol):
+        if value.is_Atom or (
+            value.is_Mul and len(value.args) == 2 and value.args[0] is sp.S.NegativeOne and value.args[1].is_Symbol
+        ):
             return value
         if value not in self.bound:
             self.bound[value] = self.fresh()
@@ -127,7 +129,9 @@ class Scalarizer:
 
     def _call(self, function: VectorFunction, args: list[list[sp.Expr]]) -> list[sp.Expr]:
         replacements, reduced = shared_terms(function)
-        table = {s: v for group, value in zip(function.inputs, args, strict=True) for s, v in zip(group, value, strict=True)}
+        table = {
+            s: v for group, value in zip(function.inputs, args, strict=True) for s, v in zip(group, value, strict=True)
+        }
         for name, value in replacements:
             table[name] = self.bind(value.xreplace(table))
         return [self.bind(e.xreplace(table)) for e in reduced]
@@ -150,7 +154,17 @@ class Scalarizer:
         block, self.statements = self.statements, outer
         self.components, self.bound = known, bound
         iterations = 1 if body.linear else NEWTON_STEPS
-        self.statements.append(Solve(names, w, rhs, eliminate(block, [*image, *(e for row in matrix for e in row)]), image, matrix, iterations))
+        self.statements.append(
+            Solve(
+                names,
+                w,
+                rhs,
+                eliminate(block, [*image, *(e for row in matrix for e in row)]),
+                image,
+                matrix,
+                iterations,
+            )
+        )
         return list(names)
 
 

@@ -53,9 +53,7 @@ class StepMap:
     array([0.75, 0.5 ])
     """
 
-    def __init__(
-        self, method: Any, game: Any, *, params: Mapping[str, Any] | None = None, oracle: Any = None
-    ) -> None:
+    def __init__(self, method: Any, game: Any, *, params: Mapping[str, Any] | None = None, oracle: Any = None) -> None:
         self.method: Method = as_method(method)
         self.game = game
         self.params = dict(params or {})
@@ -310,9 +308,7 @@ class StepMap:
 
     def _inputs(self, s: Any) -> dict[Any, Any]:
         starts = np.cumsum([0, *self.trace.sizes])
-        return {
-            node: s[first : first + node.size] for node, first in zip(self.trace.inputs, starts, strict=False)
-        }
+        return {node: s[first : first + node.size] for node, first in zip(self.trace.inputs, starts, strict=False)}
 
     def _game_params(self) -> dict[str, Any]:
         return {n: v for n, v in self.params.items() if n in self.game.parameters}

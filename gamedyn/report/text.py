@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
+from sympy.printing.pretty.pretty_symbology import pretty_symbol, pretty_use_unicode
 from sympy.printing.str import StrPrinter
 
 from gamedyn.stability.stable_steps import StableSteps
@@ -18,11 +18,20 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SCAN = (1.001e-4, 0.999e2)  # ends of a numeric region that are only the ends of the scan
 
 
+def symbol_name(name: str) -> str:
+    """A symbol as it is read, `eta1` as η₁, whatever SymPy took this terminal for when it was loaded."""
+    before = pretty_use_unicode(True)
+    try:
+        return pretty_symbol(name)
+    finally:
+        pretty_use_unicode(before)
+
+
 class _Printer(StrPrinter):
     """SymPy's one-line printer with √, superscripts, Greek letters and no multiplication signs."""
 
     def _print_Symbol(self, expr: sp.Symbol) -> str:
-        return pretty_symbol(expr.name)
+        return symbol_name(expr.name)
 
     def _print_ImaginaryUnit(self, expr: sp.Expr) -> str:
         return "i"
@@ -63,7 +72,7 @@ class _Printer(StrPrinter):
         text = super()._print_Mul(expr)
         text = re.sub(r"(√[^\W_]+)\*(?!√)", r"\1·", text)
         text = re.sub(r"(?<![^\W])(\d+)\*(?=\D)", r"\1", text)
-        long = any(len(s) > 1 and s[1:2].isalpha() for s in map(pretty_symbol, (s.name for s in expr.free_symbols)))
+        long = any(len(s) > 1 and s[1:2].isalpha() for s in map(symbol_name, (s.name for s in expr.free_symbols)))
         return text.replace("*", "·" if long else "")
 
 

@@ -75,8 +75,12 @@ def as_method(method: Any) -> Method:
     """
     if isinstance(method, Method):
         return method
-    if isinstance(method, type) or not (callable(getattr(method, "init", None)) and callable(getattr(method, "step", None))):
-        raise TypeError(f"{method!r} is no rule: a rule has init(F, z) and step(F, z, memory); give e.g. Extragradient(lr=0.1)")
+    if isinstance(method, type) or not (
+        callable(getattr(method, "init", None)) and callable(getattr(method, "step", None))
+    ):
+        raise TypeError(
+            f"{method!r} is no rule: a rule has init(F, z) and step(F, z, memory); give e.g. Extragradient(lr=0.1)"
+        )
     return Method(method)
 
 
@@ -270,7 +274,9 @@ def step_cost(method: Any, n_players: int = 2) -> StepCost:
     players = [Player(f"p{i}", i, i + 1) for i in range(n_players)]
     zero = sp.ImmutableMatrix(sp.zeros(n_players))
     counter = CountingField(LinearField(players, hessians=[zero] * n_players))
-    exact = map_numbers(Method(method.rule, *method.transforms), lambda v: sp.nsimplify(v) if isinstance(v, float) else v)
+    exact = map_numbers(
+        Method(method.rule, *method.transforms), lambda v: sp.nsimplify(v) if isinstance(v, float) else v
+    )
     F = exact.field(counter)
     z = sp.ImmutableMatrix(sp.ones(n_players, 1))
     memory = exact.rule.init(F, z)

@@ -137,7 +137,8 @@ class PreconditionedField(DerivedField):
     def _refusal(self, operation: str) -> Exception:
         name = type(self.preconditioner).__name__
         return self.missing(
-            operation, f"a {name} step is normalised and has no Jacobian at an equilibrium; analyse {name}.frozen(state)"
+            operation,
+            f"the step of {name} is normalised and has no Jacobian at an equilibrium; analyse {name}.frozen(state)",
         )
 
 

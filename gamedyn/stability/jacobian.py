@@ -224,7 +224,9 @@ class GameJacobian:
         operator, note = self.to_scipy(), ""
         start = np.random.default_rng(0).standard_normal(self.dim)
         try:
-            values, vectors = eigs(operator, k=min(k + 1, self.dim - 2), which=which, v0=start, ncv=min(self.dim, max(3 * k, 40)))
+            values, vectors = eigs(
+                operator, k=min(k + 1, self.dim - 2), which=which, v0=start, ncv=min(self.dim, max(3 * k, 40))
+            )
         except ArpackNoConvergence as error:
             values, vectors = error.eigenvalues, error.eigenvectors
             note = f"{min(len(values), k)} of {k} converged"

@@ -74,7 +74,9 @@ def step_jacobian(T: StepMap, z: Any) -> Any:
     if T.method.preconditioner is not None:
         name = type(T.method.preconditioner).__name__
         raise NotInThisWorld(
-            "spectral_radius", "analysis", f"a {name} step has no Jacobian at an equilibrium; analyse {name}.frozen(state)"
+            "spectral_radius",
+            "analysis",
+            f"the step of {name} has no Jacobian at an equilibrium; analyse {name}.frozen(state)",
         )
     if is_scheduled(T.method.rule):
         return _period_jacobian(T, z)
@@ -107,7 +109,9 @@ def _period_jacobian(T: StepMap, z: Any) -> Any:
     values = T.method.rule.values
     if not isinstance(values, tuple):
         raise NotInThisWorld(
-            "spectral_radius", "analysis", "an aperiodic schedule has none; give a tuple (one period), or measure the rate"
+            "spectral_radius",
+            "analysis",
+            "an aperiodic schedule has none; give a tuple (one period), or measure the rate",
         )
     product = step_jacobian(T.at(0), z)
     for k in range(1, len(values)):
@@ -149,7 +153,9 @@ def stability_polynomial(T: StepMap) -> sp.Poly:
 
     method = T.method if isinstance(T, StepMap) else as_method(T)
     if method.preconditioner is not None:
-        raise NotInThisWorld("stability_polynomial", "test", "a preconditioner is nonlinear in the field; use .frozen(state)")
+        raise NotInThisWorld(
+            "stability_polynomial", "test", "a preconditioner is nonlinear in the field; use .frozen(state)"
+        )
     matrix = linear_jacobian(method, ScalarField(sp.Symbol("lambda")), exact=True)
     p = sp.together(matrix.charpoly(ZETA).as_expr(ZETA))
     return sp.Poly(sp.fraction(p)[0], ZETA)
@@ -168,7 +174,9 @@ def step_polynomial(T: StepMap, z: Any, parameter: str = "lr") -> tuple[sp.Poly,
     free = T.with_parameter(parameter, h)
     matrix = free.jacobian(free.start(point))
     if not _is_exact_point(z):
-        matrix = matrix.applyfunc(lambda e: e.xreplace({n: sp.Float(n, 17) for n in e.atoms(sp.Rational) if not n.is_Integer}))
+        matrix = matrix.applyfunc(
+            lambda e: e.xreplace({n: sp.Float(n, 17) for n in e.atoms(sp.Rational) if not n.is_Integer})
+        )
     return sp.Poly(matrix.charpoly(ZETA).as_expr(ZETA), ZETA), h, matrix
 
 

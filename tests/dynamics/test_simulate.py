@@ -78,7 +78,14 @@ def test_a_schedule_steps_with_its_own_coefficients(backend):
     assert orbit.z[-1] == pytest.approx(z, abs=1e-14)
 
 
-@pytest.mark.parametrize(("kwargs", "message"), [({}, "either z0"), ({"z0": [1.0, 1.0], "steps": -1}, "steps must"), ({"z0": [1.0, 1.0], "backend": "jax"}, "numba")])
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({}, "either z0"),
+        ({"z0": [1.0, 1.0], "steps": -1}, "steps must"),
+        ({"z0": [1.0, 1.0], "backend": "jax"}, "numba"),
+    ],
+)
 def test_bad_arguments_say_what_is_needed(kwargs, message):
     with pytest.raises(ValueError, match=message):
         gd.simulate(gd.StepMap(gd.Extragradient(0.1), XY), **kwargs)

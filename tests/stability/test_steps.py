@@ -41,7 +41,11 @@ def test_stability_polynomial_predicts_the_spectrum_of_the_step(rule, eigenvalue
     game = gd.field_game([a * x + b * y, a * y - b * x], players=[["x"], ["y"]])
     coefficients = {ETA: 0.2, sp.Symbol("beta"): -0.3}
     p = gd.stability_polynomial(rule).as_expr().subs(coefficients)
-    roots = [r for value in (eigenvalue, eigenvalue.conjugate()) for r in np.roots([complex(c) for c in sp.Poly(p.subs(LAMBDA, value), ZETA).all_coeffs()])]
+    roots = [
+        r
+        for value in (eigenvalue, eigenvalue.conjugate())
+        for r in np.roots([complex(c) for c in sp.Poly(p.subs(LAMBDA, value), ZETA).all_coeffs()])
+    ]
     T = gd.StepMap(rule, game, params={"eta": 0.2, "beta": -0.3})
     values = np.linalg.eigvals(T.jacobian(T.start([0.0, 0.0])))
     assert max(abs(v) for v in values) == pytest.approx(max(abs(r) for r in roots), rel=1e-9)
@@ -49,7 +53,11 @@ def test_stability_polynomial_predicts_the_spectrum_of_the_step(rule, eigenvalue
 
 @pytest.mark.parametrize(
     "method",
-    [gd.Alternating(0.1), gd.Method(gd.Simultaneous(0.1), gd.consensus(1.0)), gd.Method(gd.Simultaneous(0.1), gd.unrolled(2, 0.1))],
+    [
+        gd.Alternating(0.1),
+        gd.Method(gd.Simultaneous(0.1), gd.consensus(1.0)),
+        gd.Method(gd.Simultaneous(0.1), gd.unrolled(2, 0.1)),
+    ],
     ids=["alternating", "consensus", "unrolled"],
 )
 def test_no_polynomial_for_methods_that_see_more_than_eigenvalues(method):
@@ -97,7 +105,13 @@ def test_an_aperiodic_schedule_has_no_spectral_radius():
         gd.spectral_radius(T, [0, 0])
 
 
-RULES = [gd.Simultaneous(1), gd.Extragradient(1), gd.Optimistic(1), gd.HeavyBall(1, sp.Rational(1, 4)), gd.Alternating(1)]
+RULES = [
+    gd.Simultaneous(1),
+    gd.Extragradient(1),
+    gd.Optimistic(1),
+    gd.HeavyBall(1, sp.Rational(1, 4)),
+    gd.Alternating(1),
+]
 
 
 @given(st.sampled_from(RULES), st.integers(-6, 6), st.integers(-6, 6), st.integers(-6, 6), st.floats(0.02, 3))
