@@ -13,7 +13,9 @@ if __name__ == "__main__":
     base = "import sympy, numpy"
     cases = {
         "import gamedyn": "import gamedyn",
-        "import gamedyn, a game and a step map": "import gamedyn as gd; gd.StepMap(gd.Simultaneous(1), gd.zero_sum('x*y', 'x', 'y'))",
+        "import gamedyn, a game and a step map": (
+            "import gamedyn as gd; gd.StepMap(gd.Simultaneous(1), gd.zero_sum('x*y', 'x', 'y'))"
+        ),
     }
     save(
         "import",

@@ -7,6 +7,7 @@
 A GAN follows the protocol of every other game, so the rules and transforms are those of `gamedyn`.
 """
 
+from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.data import Dataset, digits, from_tensor, gaussians_1d, grid, mnist, ring
 from gamedyn.neural.gan import GAN, GANField, Oracle
 from gamedyn.neural.losses import LOSSES, GANLoss, non_saturating, saturating
@@ -19,7 +20,6 @@ from gamedyn.neural.networks import (
     mlp_discriminator,
     mlp_generator,
 )
-from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.spectrum import Spectrum, spectrum
 from gamedyn.neural.training import TrainingResult, train
 

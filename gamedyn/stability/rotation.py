@@ -44,8 +44,9 @@ class Rotation:
         low, high = self.interval
         spread = f" [{low:.3g}, {high:.3g}]" if high > low else ""
         return (
-            f"Rotation({self.method}): |A|/|J| = {self.antisymmetric_share:.3g}{spread}, mean |Im λ|/|λ| = "
-            f"{self.mean_imaginary_share:.3g}, largest angle {np.degrees(self.angle):.1f}° of {len(self.eigenvalues)} eigenvalues"
+            f"Rotation({self.method}): |A|/|J| = {self.antisymmetric_share:.3g}{spread}, "
+            f"mean |Im λ|/|λ| = {self.mean_imaginary_share:.3g}, "
+            f"largest angle {np.degrees(self.angle):.1f}° of {len(self.eigenvalues)} eigenvalues"
         )
 
 

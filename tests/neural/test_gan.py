@@ -13,11 +13,11 @@ from torch.func import functional_call
 
 import gamedyn as gd
 from gamedyn.games.field import NotInThisWorld
+from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.data import Dataset, digits, from_tensor, ring
 from gamedyn.neural.gan import GAN, GANField
 from gamedyn.neural.losses import LOSSES, GANLoss, as_loss, non_saturating, saturating
 from gamedyn.neural.networks import dcgan_discriminator, dcgan_generator, mlp_discriminator, mlp_generator
-from gamedyn.games.products import RetainedJacobian
 
 DOUBLE = torch.float64
 

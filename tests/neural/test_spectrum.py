@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import gamedyn as gd
-from gamedyn.neural import GAN, Spectrum, gaussians_1d, mlp_discriminator, mlp_generator, ring, spectrum
 from gamedyn.games.products import RetainedJacobian
+from gamedyn.neural import GAN, Spectrum, gaussians_1d, mlp_discriminator, mlp_generator, ring, spectrum
 from gamedyn.neural.spectrum import refuse_random
 
 
