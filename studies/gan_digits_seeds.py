@@ -85,8 +85,10 @@ def draw(data: Mapping[str, Any]) -> Figure:
         axes.set(title=title, xticks=range(len(METHODS)), xlim=(-0.6, len(METHODS) - 0.4))
         axes.set_xticklabels(METHODS, rotation=35, ha="right")
     panels[0].set_ylim(0, 10.5)
-    panels[1].set_yscale("log")
-    panels[2].set_yscale("symlog", linthresh=1)
+    panels[1].set(yscale="log", ylim=(10, 300), yticks=[10, 30, 100, 300], yticklabels=["10", "30", "100", "300"])
+    panels[1].minorticks_off()
+    panels[2].set(yscale="symlog", ylim=(-200, 0.5), yticks=[-100, -10, -1, 0], yticklabels=["-100", "-10", "-1", "0"])
+    panels[2].minorticks_off()
     panels[3].set_ylim(-0.03, 1)
     figure.supxlabel("●: seeds 0 to 4, ×: seed 0 after a 1e-6 perturbation of the start", fontsize=9)
     return figure
