@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import math
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -16,7 +18,7 @@ from rich.text import Text
 
 from gamedyn._version import __version__
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _WITH_VALUE = {
     *("--game", "--min", "--max", "--player", "--cost", "--field", "--param", "--box", "--at"),
@@ -38,6 +40,7 @@ Methods = Annotated[str | None, typer.Option("--methods", help="names separated 
 Rate = Annotated[float, typer.Option("--lr", help="step size")]
 Param = Annotated[list[str] | None, typer.Option("--param", help="a parameter's value: a=0.3")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON only")]
+AsLatex = Annotated[bool, typer.Option("--latex", help="print LaTeX only")]
 
 
 def _version(asked: bool) -> None:
@@ -46,13 +49,16 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
     ] = False,
 ) -> None:
     """Why players that follow their own gradients circle, diverge or settle."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command()
@@ -70,11 +76,12 @@ def analyze(
     box: Annotated[str | None, typer.Option("--box", help="where to look for equilibria: -3,3")] = None,
     at: Annotated[int | None, typer.Option("--at", help="index of the equilibrium for the methods")] = None,
     as_json: AsJson = False,
-    as_latex: Annotated[bool, typer.Option("--latex", help="print LaTeX only")] = False,
+    as_latex: AsLatex = False,
 ) -> None:
     """Equilibria, their spectra, and what every method makes of them."""
     from gamedyn.report.analyze import analyze as run
 
+    _refuse_two_formats(as_json, as_latex)
     played = _game(formula, minimise, maximise, game, cost, component, player, param)
     limits = None if box is None else tuple(_numbers(box, "--box"))
     if limits is not None and len(limits) != 2:
@@ -99,19 +106,21 @@ def compare(
     z_star: Annotated[str | None, typer.Option("--z-star", help="the equilibrium, found by default")] = None,
     steps: Annotated[int, typer.Option("--steps", help="steps of every method")] = 1000,
     as_json: AsJson = False,
+    as_latex: AsLatex = False,
     plot: Annotated[str | None, typer.Option("--plot", help="write the race to this picture file")] = None,
 ) -> None:
     """Run methods side by side: predicted and measured rates."""
     from gamedyn.report.compare import compare as run
     from gamedyn.rules.named import CLASSICAL
 
+    _refuse_two_formats(as_json, as_latex)
     played = _game(formula, minimise, maximise, game, cost, component, player, param)
     start = None if z0 is None else _numbers(z0, "--z0")
     target = None if z_star is None else _numbers(z_star, "--z-star")
     result = run(played, _names(methods) or CLASSICAL, start, steps=steps, z_star=target, lr=lr)
     if plot is not None:
         _plot(result, plot)
-    _show(result, as_json)
+    _show(result, as_json, result.latex() if as_latex else None)
 
 
 @app.command()
@@ -145,7 +154,8 @@ def games(as_json: AsJson = False) -> None:
     from gamedyn.games import library
     from gamedyn.report.text import clip, table
 
-    first = {name: (build.__doc__ or "").strip().splitlines()[0] for name, build in library.names().items()}
+    known = {name: build for name, build in library.names().items() if not _needed(build)}
+    first = {name: (build.__doc__ or "").strip().splitlines()[0] for name, build in known.items()}
     if as_json:
         print(json.dumps(first, indent=2, ensure_ascii=False))
         return
@@ -197,9 +207,21 @@ def _from_library(name: str) -> Any:
     from gamedyn.games import library
 
     known = library.names()
+    needed = _needed(known[name]) if name in known else []
+    if needed:
+        raise ValueError(
+            f"the game '{name}' is made from {' and '.join(needed)}, which the command line does not take; "
+            f"build it in Python with gamedyn.games.{name}(...), or give its formula"
+        )
     if name not in known:
-        raise ValueError(f"there is no game '{name}'. The games are: {', '.join(known)}.")
+        names = ", ".join(n for n, build in known.items() if not _needed(build))
+        raise ValueError(f"there is no game '{name}'. The games are: {names}.")
     return known[name]()
+
+
+def _needed(build: Callable[..., Any]) -> list[str]:
+    """The arguments without which a game of the library cannot be built."""
+    return [p.name for p in inspect.signature(build).parameters.values() if p.default is p.empty]
 
 
 def _binding(pair: str) -> tuple[str, Any]:
@@ -229,6 +251,11 @@ def _names(line: str | None) -> list[str] | None:
 
 
 # writing ------------------------------------------------------------------------------------------------------
+
+
+def _refuse_two_formats(as_json: bool, as_latex: bool) -> None:
+    if as_json and as_latex:
+        raise ValueError("--json and --latex are two formats of one output; give one of them")
 
 
 def _show(result: Any, as_json: bool, latex: str | None = None) -> None:
@@ -307,7 +334,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    """One line on stderr, without the excerpt and the caret of a formula's error: the character number says as much."""
+    """One line on stderr, without the excerpt and the caret of a formula's error: the character number says as much.
+
+    Advice to bind a parameter in Python becomes the option that does so.
+    """
     line = re.sub(r":\n    .*", "", message, flags=re.DOTALL)
+    line = re.sub(r"\bbind\((\w+)=\.\.\.\)(?: or params=\S+ \S+)?", r"--param \1=...", line)
     print(f"gamedyn: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(2)

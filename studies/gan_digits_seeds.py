@@ -1,7 +1,8 @@
 """The statements of `gan_digits`, over five seeds and a 1e-6 perturbation of the start.
 
 A trained quantity is worth what survives another seed.  Each column is a run of its own; the checks are the worst
-value over all of them, and they are the thresholds that `gan_digits` uses for its single seed.
+value over all of them, and they are the thresholds that `gan_digits` uses for its single seed.  No paper prints them:
+what tables of studies call "published" are here bounds that we chose after seeing these runs.
 """
 
 from __future__ import annotations
@@ -52,9 +53,16 @@ def table(data: Mapping[str, Any]) -> np.ndarray:
 def checks(data: Mapping[str, Any]) -> list[Check]:
     values = table(data)
     note = f"worst of {len(values)} runs"
+    source = "no paper: a threshold read off these runs"
     rows = [
         Check(
-            "start: imaginary share", max(data[f"seed{s}_start_share"] for s in SEEDS), 0.05, 0.0, "at_most", note=note
+            "start: imaginary share",
+            max(data[f"seed{s}_start_share"] for s in SEEDS),
+            0.05,
+            0.0,
+            "at_most",
+            note=note,
+            source=source,
         )
     ]
     for k, name in enumerate(METHODS):
@@ -62,12 +70,28 @@ def checks(data: Mapping[str, Any]) -> list[Check]:
         spread = f"{note}: {', '.join(f'{d:.0f}' for d in digits)}"
         few = gan_digits.FEWEST[name]
         rows += [
-            Check(f"{name}: digits with at least 1 % of the samples", digits.min(), few, 0, "at_least", note=spread),
-            Check(f"{name}: ‖J‖ at the end over the start", growth.min(), 4.0, 0.0, "at_least", note=note),
             Check(
-                f"{name}: least eigenvalue of the generator's block", curvature.max(), 0.0, 0.0, "at_most", note=note
+                f"{name}: digits with at least 1 % of the samples",
+                digits.min(),
+                few,
+                0,
+                "at_least",
+                note=spread,
+                source=source,
             ),
-            Check(f"{name}: ‖Jx - λx‖ over ‖J‖", residual.max(), 1e-8, 0.0, "at_most", note=note),
+            Check(
+                f"{name}: ‖J‖ at the end over the start", growth.min(), 4.0, 0.0, "at_least", note=note, source=source
+            ),
+            Check(
+                f"{name}: least eigenvalue of the generator's block",
+                curvature.max(),
+                0.0,
+                0.0,
+                "at_most",
+                note=note,
+                source=source,
+            ),
+            Check(f"{name}: ‖Jx - λx‖ over ‖J‖", residual.max(), 1e-8, 0.0, "at_most", note=note, source=source),
         ]
     return rows
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import gamedyn as gd
 from gamedyn.cli import main
 
 
@@ -24,8 +25,6 @@ def run(capsys):
 
 
 def test_analyze_prints_the_screen_of_the_library(run):
-    import gamedyn as gd
-
     code, out, err = run("analyze", "x*y", "--methods", "Simultaneous,Extragradient")
     report = gd.analyze(gd.zero_sum("x*y", min="x", max="y"), methods=["Simultaneous", "Extragradient"])
     assert (code, out, err) == (0, f"{report}\n", "")
@@ -64,6 +63,9 @@ def test_latex_is_latex_only(run):
     assert code == 0
     assert out.startswith("%")
     assert out.rstrip().endswith(r"\end{tabular}")
+    code, out, err = run("compare", "x*y", "--methods", "Extragradient", "--z0", "1,1", "--steps", "300", "--latex")
+    race = gd.compare(gd.zero_sum("x*y", min="x", max="y"), ["Extragradient"], [1.0, 1.0], steps=300)
+    assert (code, out, err) == (0, f"{race.latex()}\n", "")
 
 
 def test_games_come_from_the_library_costs_or_fields(run):
@@ -107,9 +109,14 @@ def test_parameters_are_bound(run):
         (["analyze"], "give one game"),
         (["analyze", "x*y", "--game", "forsaken"], "give one game"),
         (["analyze", "--game", "chess"], "there is no game 'chess'"),
+        (["analyze", "--game", "quadratic"], "made from hessians and sizes"),
+        (["compare", "--game", "zero_sum_quadratic"], "gamedyn.games.zero_sum_quadratic"),
         (["analyze", "x*y", "--lr", "-1"], "lr"),
         (["analyze", "x*y", "--lr", "fast"], "--lr"),
         (["analyze", "x*y", "--box", "1"], "--box"),
+        (["analyze", "x*y", "--min", "x", "--max", "z"], "--param y=..."),
+        (["analyze", "x*y", "--json", "--latex"], "--json and --latex"),
+        (["compare", "x*y", "--json", "--latex"], "--json and --latex"),
         (["analyze", "x*y", "--param", "b=1"], "no parameter"),
         (["analyze", "x*y", "--param", "1"], "--param a=0.3"),
         (["compare", "x*y", "--z0", "1,one"], "--z0"),
@@ -128,17 +135,34 @@ def test_errors_are_one_line_on_stderr_and_exit_code_2(run, arguments, message):
     assert message in err
 
 
+def test_without_arguments_the_help_is_printed(run):
+    code, out, err = run()
+    assert (code, err) == (0, "")
+    assert out == run("--help")[1]
+    assert out.count("\n") > 10
+
+
 def test_lists_and_version(run):
     from gamedyn import __version__
-    from gamedyn.games.library import names
     from gamedyn.rules.named import methods
 
     assert run("--version")[1] == f"gamedyn {__version__}\n"
     listed = run("methods")[1]
     assert all(name in listed for name in methods)
-    listed = run("games")[1]
-    assert all(name in listed for name in names())
     assert {row["name"] for row in json.loads(run("methods", "--json")[1])} == set(methods)
+
+
+def test_the_listed_games_are_those_that_the_command_line_can_build(run):
+    listed = json.loads(run("games", "--json")[1])
+    assert {"bilinear", "dirac_gan", "forsaken"} <= set(listed)
+    for name, build in gd.games.names().items():
+        try:
+            build()
+        except TypeError:
+            assert name not in listed
+        else:
+            assert name in listed
+    assert all(line.split()[0] in {"game", *listed} for line in run("games")[1].splitlines() if line[:1].isalpha())
 
 
 def test_compare_writes_the_race(run, tmp_path):

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gamedyn.maps.stepmap import SCALAR_LIMIT, StepMap
-from gamedyn.rules.rule import is_scheduled
+from gamedyn.maps.stepmap import StepMap
 
 BOUND = 1e12  # an orbit farther out than this has diverged
 SETTLED = 1e-10  # relative size of the last step of a converged orbit
@@ -106,7 +105,7 @@ def simulate(
     if not isinstance(s, np.ndarray):
         return _run(T, s, marks, first, "torch")
     if backend == "auto":
-        pays = steps * int(np.prod(s.shape[1:])) >= NUMBA_WORK and T.dim <= SCALAR_LIMIT
+        pays = steps * int(np.prod(s.shape[1:])) >= NUMBA_WORK and T.array.printed
         backend = "numba" if pays else "numpy"
     return _run(T, s, marks, first, backend)
 
@@ -117,35 +116,19 @@ def _run(T: StepMap, s: Any, marks: list[int], first: int, backend: str) -> Orbi
     for a, b in pairwise(marks):
         previous, s = _advance(T, s, first + a, b - a, backend)
         points.append(_numpy(T.point(s)))
-    status = _status(_numpy(previous), _numpy(s)) if len(marks) > 1 else np.array("running")
+    status = _status(_numpy(previous), _numpy(s)) if len(marks) > 1 else np.full(tuple(s.shape[1:]), "running")
     return Orbit(np.stack(points), np.array(marks), status, s, backend)
 
 
 def _advance(T: StepMap, s: Any, first: int, steps: int, backend: str) -> tuple[Any, Any]:
     """The states before and after the last of `steps` steps."""
     if backend == "numba" and steps > 1:
-        s = _kernel_steps(T, s, first, steps - 1)
+        s = T.array.run(s, first, steps - 1, T.is_scheduled)
         first, steps = first + steps - 1, 1
     previous = s
     for k in range(steps):
         previous, s = s, T(s, first + k)
     return previous, s
-
-
-def _kernel_steps(T: StepMap, s: np.ndarray, first: int, steps: int) -> np.ndarray:
-    batch = s.shape[1:]
-    rows = steps if is_scheduled(T.method.rule) else 1
-    values = [
-        [np.broadcast_to(np.asarray(v, float), batch or (1,)) for v in T.parameter_values(first + k)]
-        for k in range(rows)
-    ]
-    wide = any(np.ndim(v) for v in T.parameter_values(first))
-    table = np.array([[v if wide else v[:1] for v in row] for row in values], dtype=float)
-    if not T.parameters and rows == 1:
-        table = np.zeros((1, 0, 1))
-    state = np.ascontiguousarray(s.reshape(len(s), -1), dtype=float).copy()
-    T.kernel.run(state, np.ascontiguousarray(table), steps)
-    return state.reshape(len(s), *batch)
 
 
 def _status(previous: np.ndarray, s: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ such as `unrolled` differentiates through the field, a spectrum differentiates t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -193,7 +194,11 @@ def _linear_solve(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tenso
 
         operator = LinearOperator((d, d), matvec=product, dtype=np.float64)
         rtol = 1e-12 if r.dtype == torch.float64 else 1e-6
-        solution, _ = gmres(operator, r.detach().cpu().double().numpy(), rtol=rtol, atol=0.0, restart=50, maxiter=20)
+        target = r.detach().cpu().double().numpy()
+        solution, failed = gmres(operator, target, rtol=rtol, atol=0.0, restart=50, maxiter=20)
+        if failed:
+            left = np.linalg.norm(operator @ solution - target) / np.linalg.norm(target)
+            warnings.warn(f"GMRES stopped at a relative residual of {left:.1e}, above {rtol:.0e}", stacklevel=2)
         return torch.as_tensor(solution, dtype=r.dtype, device=r.device)
 
     def _single(column: Tensor, k: int, r: Tensor) -> Tensor:
@@ -302,7 +307,8 @@ def torch_field(source: ExactField) -> TorchField:
         numeric = [
             e.replace(lambda t: t.is_number and (t.is_Pow or t.is_Function), lambda t: sp.N(t, 17)) for e in numeric
         ]
-        namespace = [{"Abs": torch.abs, "sign": torch.sign, "Max": torch.maximum, "Min": torch.minimum}, torch]
+        extremes = {"max": _folded(torch.maximum), "min": _folded(torch.minimum)}  # SymPy prints Max as Python's max
+        namespace = [{"Abs": torch.abs, "sign": torch.sign, **extremes}, torch]
         function = sp.lambdify(list(table.values()), numeric, modules=namespace, cse=True)
         return lambda z: [v if isinstance(v, torch.Tensor) else torch.full_like(z[0], float(v)) for v in function(*z)]
 
@@ -328,6 +334,22 @@ def torch_field(source: ExactField) -> TorchField:
         return TorchField(source.players, field=lambda z: torch.stack(list(components(z))), project=project)
     costs = printed(source.costs)
     return TorchField(source.players, lambda z: [c.sum() for c in costs(z)], project=project)
+
+
+def _folded(pair: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """A function of two tensors for any number of tensors and numbers."""
+
+    def fold(*args: Any) -> Tensor:
+        import torch
+
+        like = next(a for a in args if isinstance(a, torch.Tensor))
+        tensors = [a if isinstance(a, torch.Tensor) else torch.full_like(like, float(a)) for a in args]
+        result = tensors[0]
+        for t in tensors[1:]:
+            result = pair(result, t)
+        return result
+
+    return fold
 
 
 def _tensors(form: Quadratic) -> tuple[Tensor, Tensor]:

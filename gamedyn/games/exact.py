@@ -10,7 +10,7 @@ import sympy as sp
 
 from gamedyn.games.affine import AffineFunction, Quadratic
 from gamedyn.games.field import Element, Field, Player, Seed
-from gamedyn.games.functions import VectorFunction, exact_number, fresh
+from gamedyn.games.functions import VectorFunction, exact_number, fresh, partial_derivative
 
 
 class ExactField(Field):
@@ -60,7 +60,7 @@ class ExactField(Field):
             if self.quadratics is not None:
                 self._grads[i] = self.quadratics[i].gradient(f"grad{i}", self.symbols)
             else:
-                outputs = [sp.diff(self.costs[i], s) for s in self.symbols]
+                outputs = [partial_derivative(self.costs[i], s) for s in self.symbols]
                 self._grads[i] = VectorFunction(f"grad{i}", [self.symbols], outputs)
         return self._grads[i]
 
@@ -80,7 +80,7 @@ class ExactField(Field):
         else:
             assert self.costs is not None
             outputs = [
-                sp.diff(self.costs[i], self.symbols[k])
+                partial_derivative(self.costs[i], self.symbols[k])
                 for i, p in enumerate(self.players)
                 for k in range(p.start, p.stop)
             ]

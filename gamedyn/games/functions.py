@@ -126,7 +126,11 @@ def fresh(size: int, prefix: str) -> tuple[sp.Symbol, ...]:
 def partial_derivative(e: sp.Expr, s: sp.Symbol) -> sp.Expr:
     """∂e/∂s almost everywhere: the jump of a sign contributes nothing."""
     derivative = sp.diff(e, s)
-    return derivative.replace(sp.DiracDelta, lambda *_: sp.S.Zero) if derivative.has(sp.DiracDelta) else derivative
+    if derivative.has(sp.DiracDelta):
+        derivative = derivative.replace(sp.DiracDelta, lambda *_: sp.S.Zero)
+    if derivative.has(sp.Heaviside):  # the derivative of a maximum, in a form that every printer knows
+        derivative = derivative.replace(sp.Heaviside, lambda a, *_: sp.Piecewise((0, a < 0), (1, True)))
+    return derivative
 
 
 def dot(row: Sequence[sp.Expr], column: Sequence[sp.Expr]) -> sp.Expr:

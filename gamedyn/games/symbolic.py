@@ -102,14 +102,19 @@ class SymbolicGame:
         return self._free[name]
 
     def bind(self, **values: Any) -> SymbolicGame:
-        """The game with parameters replaced by values (numbers or SymPy expressions).
+        """The game with parameters replaced by numbers.
 
         Raises
         ------
         ValueError
-            If a name is no parameter of the game.
+            If a name is no parameter of the game, or a value contains symbols.
         """
         self._check_names(values)
+        open_values = [n for n, v in values.items() if isinstance(v, sp.Expr) and v.free_symbols]
+        if open_values:
+            raise ValueError(
+                f"bind takes numbers, but {open_values} contain symbols; write the symbol into the formula"
+            )
         return replace(self, bound={**self.bound, **values})
 
     def constrained(self, box: Mapping[str, tuple[Any, Any]]) -> SymbolicGame:

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import sympy as sp
+
+from gamedyn.games.coefficients import free_symbols, map_coefficients
 from gamedyn.games.field import Field, Player
+from gamedyn.games.functions import exact_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +46,9 @@ class TransformedGame:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The parameters of the base game."""
-        return self.base.parameters
+        """The parameters of the base game, then the symbols in the transforms."""
+        own = self.base.parameters
+        return (*own, *(n for n in free_symbols(self.transforms) if n not in own))
 
     @property
     def worlds(self) -> tuple[str, ...]:
@@ -56,18 +61,44 @@ class TransformedGame:
         return " of ".join([*(type(t).__name__ for t in reversed(self.transforms)), self.base.name])
 
     def bind(self, **values: Any) -> TransformedGame:
-        """The game with parameters of the base game replaced by values."""
-        return replace(self, base=self.base.bind(**values))
+        """The game with parameters replaced by values, those of the transforms included."""
+        own = {n: v for n, v in values.items() if n in self.base.parameters}
+        inside = free_symbols(self.transforms)
+        if set(values) - set(own) <= set(inside):
+            return replace(self, base=self.base.bind(**own) if own else self.base, transforms=self._filled(values))
+        return replace(self, base=self.base.bind(**{n: v for n, v in values.items() if n not in inside}))
 
     def field(self, world: str, params: Mapping[str, Any] | None = None) -> Field:
         """The transformed field in one world."""
-        F = self.base.field(world, params)
-        for transform in self.transforms:
-            F = transform.field(F)
+        params = dict(params or {})
+        inside = free_symbols(self.transforms)
+        F = self.base.field(world, {n: v for n, v in params.items() if n not in inside or n in self.base.parameters})
+        for transform in self._filled(params):
+            F = map_coefficients(transform, exact_number if world == "exact" else _number).field(F)
         return F
+
+    def _filled(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The transforms with values for their symbols."""
+        table = {s: values[n] for n, s in free_symbols(self.transforms).items() if n in values}
+        if not table:
+            return self.transforms
+
+        def fill(c: Any) -> Any:
+            if not isinstance(c, sp.Expr) or not c.free_symbols & set(table):
+                return c
+            filled = c.subs({s: exact_number(v) for s, v in table.items()})
+            floats = any(isinstance(table[s], float) for s in c.free_symbols if s in table)
+            return float(filled) if floats and filled.is_number else filled
+
+        return tuple(map_coefficients(t, fill) for t in self.transforms)
 
     def __repr__(self) -> str:
         return f"{self.name}\n{self.base!r}"
+
+
+def _number(c: Any) -> Any:
+    """A coefficient at the door of the float worlds; one with symbols stays, and fails where it is used."""
+    return c if isinstance(c, sp.Expr) and c.free_symbols else float(c)
 
 
 def unwrap(game: Any) -> tuple[Any, tuple[Any, ...]]:

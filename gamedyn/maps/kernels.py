@@ -126,22 +126,30 @@ def write_atomically(path: Path, text: str) -> None:
 # the index from (game, method) to source -----------------------------------------------------------
 
 
+TEXTS, LISTS = ("start", "step", "kernel"), ("sizes", "parameters")
+
+
 def remembered(key: str) -> dict[str, Any] | None:
-    """The stored printout of a (game, method), or None."""
-    path = cache_directory() / "traces" / f"{digest(key, __version__)}.json"
+    """The stored printout of a key, or None where there is none or it is damaged."""
     try:
-        entry = json.loads(path.read_text())
-    except (OSError, ValueError):
+        entry = json.loads(_entry_path(key).read_text())
+        content = entry["printout"]
+        sound = entry["sha"] == digest(json.dumps(content, sort_keys=True))
+        typed = all(isinstance(content[n], str) for n in TEXTS) and all(isinstance(content[n], list) for n in LISTS)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    fields = {"source": str, "parameters": list, "sizes": list}
-    valid = isinstance(entry, dict) and all(isinstance(entry.get(k), t) for k, t in fields.items())
-    return entry if valid and entry.get("sha") == digest(entry["source"]) else None
+    return {n: content[n] for n in (*TEXTS, *LISTS)} if sound and typed else None
 
 
-def remember(key: str, source: str, parameters: Sequence[str], sizes: Sequence[int]) -> None:
-    """Store a printout; a cache that cannot be written is no error."""
-    entry = {"source": source, "parameters": list(parameters), "sizes": list(sizes), "sha": digest(source)}
+def remember(key: str, content: dict[str, Any]) -> None:
+    """Store a printout; a cache that cannot be written costs one warning."""
+    content = json.loads(json.dumps(content))
+    entry = {"printout": content, "sha": digest(json.dumps(content, sort_keys=True))}
     try:
-        write_atomically(cache_directory() / "traces" / f"{digest(key, __version__)}.json", json.dumps(entry))
+        write_atomically(_entry_path(key), json.dumps(entry))
     except OSError as error:
         warnings.warn(f"kernel cache {cache_directory()} cannot be written ({error})", stacklevel=3)
+
+
+def _entry_path(key: str) -> Path:
+    return cache_directory() / "traces" / f"{digest(key, __version__)}.json"

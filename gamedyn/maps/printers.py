@@ -12,6 +12,10 @@ from gamedyn.maps.scalar import Assign, Program, Solve, Statement
 BLOCK = 256  # orbits per block of the final-state kernel; the time loop runs inside the block
 
 
+class NotPrintable(ValueError):
+    """A function that has no form in the printed languages."""
+
+
 class ScalarPrinter(PythonCodePrinter):
     """SymPy expressions as Python source over `np` functions, floats written out."""
 
@@ -58,7 +62,7 @@ class ScalarPrinter(PythonCodePrinter):
     def _print_Function(self, expr: Any) -> str:
         name = type(expr).__name__
         if name not in FUNCTIONS:
-            raise ValueError(f"'{name}' cannot be printed for arrays; the printers know {sorted(FUNCTIONS)}")
+            raise NotPrintable(f"'{name}' cannot be printed for arrays; the printers know {sorted(FUNCTIONS)}")
         return f"{self.namespace}.{FUNCTIONS[name]}({', '.join(self._print(a) for a in expr.args)})"
 
     def _print_Abs(self, expr: Any) -> str:

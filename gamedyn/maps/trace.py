@@ -115,6 +115,14 @@ class Trace:
         """Length D of the extended state."""
         return sum(self.sizes)
 
+    def split(self, s: Any) -> dict[Node, Any]:
+        """A state cut into the inputs' values."""
+        values, first = {}, 0
+        for node in self.inputs:
+            values[node] = s[first : first + node.size]
+            first += node.size
+        return values
+
     def parameters(self, outputs: Sequence[Node] | None = None) -> tuple[sp.Symbol, ...]:
         """Free symbols of the functions and coefficients, by name."""
         free: set[Any] = set()
@@ -139,6 +147,15 @@ class Trace:
         return covectors, tuple(reverse(self.outputs, covectors, self.inputs))
 
 
+def transformed_trace_field(game: Any, tape: Tape) -> Field:
+    """The field of a game, transformed or not, on a tape."""
+    base, transforms = unwrap(game)
+    F: Field = TraceField(base.field("exact"), tape)
+    for transform in transforms:
+        F = map_numbers(transform, exact_number).field(F)
+    return F
+
+
 def build_trace(method: Method, game: Any) -> Trace:
     """Run one step of `method` on the tape.
 
@@ -154,11 +171,8 @@ def build_trace(method: Method, game: Any) -> Trace:
     NotInThisWorld
         If the game has no formulas, or the method asks for what the field cannot give.
     """
-    base, transforms = unwrap(game)
     tape = Tape()
-    F: Field = TraceField(base.field("exact"), tape)
-    for transform in transforms:
-        F = map_numbers(transform, exact_number).field(F)
+    F = transformed_trace_field(game, tape)
     method = map_numbers(method, exact_number)
     F = method.field(F)
     z = tape.input("z", F.players[-1].stop)

@@ -243,12 +243,12 @@ class GANField(TorchField):
         self.first_costs: list[Tensor | None] = [None, None]
 
     def __call__(self, z: Element) -> Tensor:
-        return torch.cat(self._gradients(z, (GENERATOR, DISCRIMINATOR)))
+        return _joined(self._gradients(z, (GENERATOR, DISCRIMINATOR)))
 
     def part(self, i: int, z: Element) -> Tensor:
         p = self.players[i]
-        (g,) = self._gradients(z, (i,))
-        return torch.cat([g.new_zeros(p.start), g, g.new_zeros(len(z) - p.stop)])
+        before, after = z.new_zeros(p.start), z.new_zeros(len(z) - p.stop)
+        return _joined([before, *self._gradients(z, (i,)), after])
 
     def grad(self, i: int, z: Element) -> Tensor:
         create = torch.is_grad_enabled() and z.requires_grad
@@ -259,7 +259,7 @@ class GANField(TorchField):
         return g
 
     def _gradients(self, z: Tensor, who: tuple[int, ...]) -> list[Tensor]:
-        """∇ᵢcᵢ `(size of i,)` in the own parameters of each player in `who`."""
+        """∇ᵢcᵢ of each player in `who`, one tensor for each of its own parameters."""
         create = torch.is_grad_enabled() and z.requires_grad
         parameters = self.gan.split(z if create else z.detach())
         if not create:
@@ -267,13 +267,13 @@ class GANField(TorchField):
                 parameters[i][:] = [p.requires_grad_() for p in parameters[i]]
         with torch.enable_grad():
             costs = self._costs_of(who, parameters)
-            gradients = []
+            gradients: list[Tensor] = []
             for i, cost in zip(who, costs, strict=True):
                 keep = create or i != who[-1]
                 gs = torch.autograd.grad(
                     cost, parameters[i], create_graph=create, retain_graph=keep, materialize_grads=True
                 )
-                gradients.append(torch.cat([g.reshape(-1) for g in gs]))
+                gradients.extend(gs)
         return gradients
 
     def _costs_of(self, who: tuple[int, ...], parameters: Sequence[list[Tensor]]) -> list[Tensor]:
@@ -300,6 +300,11 @@ class GANField(TorchField):
         if self._cast[0].dtype != p.dtype or self._cast[0].device != p.device:
             self._cast = (self.x.to(p), self.latents.to(p))
         return self._cast
+
+
+def _joined(pieces: Sequence[Tensor]) -> Tensor:
+    """Tensors of any shape as one fresh vector, in one copy."""
+    return torch.cat([piece.reshape(-1) for piece in pieces])
 
 
 def stream(*key: int) -> torch.Generator:

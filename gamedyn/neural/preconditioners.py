@@ -1,38 +1,63 @@
-"""Adam on torch vectors, with one count of evaluations per player instead of one per coordinate.
+"""Adam and the gradient step on torch vectors, without copies of the parameters.
 
     m ← m + (1 - beta1)(v - m),   s ← beta2 s + (1 - beta2) v²
     v ↦ (m / (1 - beta1ᵗ)) / (√(s / (1 - beta2ᵗ)) + eps)                                    (1)
 
-The same directions as `gamedyn.Adam`, which must suit every world; on 240,000 parameters its powers of a whole
-vector of counts cost more than the networks.  `gamedyn.neural.train` puts this one in its place.  It writes m, s
-and t in place, so the memory that a step is given belongs to that step: keep a copy, not the tensor.
+The same directions as `gamedyn.Adam`, which must suit every world, with one count of evaluations per player instead
+of one per coordinate.  `gamedyn.neural.train` puts this one in its place.  It writes m, s and t in place, so the
+memory that a step is given belongs to that step: keep a copy, not the tensor.  On a million parameters a fresh
+vector costs as much as a layer, so the field value becomes the direction, and the direction the next point, where
+they stand.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gamedyn.games.field import Element, Field
+from gamedyn.games.field import Element, Field, Player
+from gamedyn.neural.gan import GANField
+from gamedyn.rules.basic import Simultaneous
 from gamedyn.rules.method import Method, as_method
-from gamedyn.rules.preconditioners import Adam, PreconditionedField
+from gamedyn.rules.preconditioners import Adam, PreconditionedField, PreconditionedPart, frozen
 from gamedyn.rules.rule import Memory
 
-__all__ = ["TorchAdam", "for_torch"]
+__all__ = ["TorchAdam", "TorchSimultaneous", "for_torch"]
 
 
 def for_torch(method: Any) -> Method:
-    """The method with `TorchAdam` for `Adam`; every other part as it is."""
+    """A method with `Adam`, with `TorchAdam` and `TorchSimultaneous` in the places of theirs; others as they are."""
     method = as_method(method)
     if type(method.preconditioner) is not Adam:
         return method
     adam = TorchAdam(**{f.name: getattr(method.preconditioner, f.name) for f in fields(Adam)})
-    return Method(method.rule, adam, *method.transforms)
+    return Method(_in_place(method.rule), adam, *method.transforms)
+
+
+def _in_place(rule: Any) -> Any:
+    """The rule with `TorchSimultaneous` for `Simultaneous`, also inside wrappers."""
+    if type(rule) is Simultaneous:
+        return TorchSimultaneous(rule.lr)
+    if is_dataclass(rule) and not isinstance(rule, type) and any(f.name == "rule" for f in fields(rule)):
+        return replace(rule, rule=_in_place(getattr(rule, "rule")))  # noqa: B009
+    return rule
+
+
+@dataclass(frozen=True)
+class TorchSimultaneous(Simultaneous):
+    """`gamedyn.Simultaneous` that writes the next point over a direction of Adam, which nobody else holds."""
+
+    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
+        """One update."""
+        v = F(z)
+        source = F.parent if isinstance(F, PreconditionedPart) else F
+        own = isinstance(source, TorchAdamField) and not (v.requires_grad or z.requires_grad)
+        return F.point(torch.sub(z, v, alpha=float(self.lr), out=v if own else None)), memory
 
 
 @dataclass(frozen=True)
@@ -49,15 +74,52 @@ class TorchAdam(Adam):
         """The preconditioned field, holding its state."""
         return TorchAdamField(F, self, state)
 
-    def direction(self, m: Tensor, s: Tensor, t: float) -> Tensor:
-        """The direction for moments after t evaluations."""
+    def frozen(self, state: Memory, players: Sequence[Player] = ()) -> frozen:
+        """The diagonal 1/(√ŝ + eps) of a state, as a transform.
+
+        Parameters
+        ----------
+        state : tuple of Tensor
+            m, s `(d,)`, and t per coordinate or per player.
+        players : sequence of Player
+            Whose counts t holds; not needed where t is `(d,)`.
+
+        Raises
+        ------
+        ValueError
+            If a player has not been evaluated yet, or t fits neither coordinates nor players.
+        """
+        return super().frozen(spread_counts(state, players))
+
+    def turn(self, v: Tensor, m: Tensor, s: Tensor, t: float) -> None:
+        """The direction for moments after t evaluations, written into v."""
         first = 1 - self.beta1**t if self.bias_correction else 1.0
         second = math.sqrt(1 - self.beta2**t) if self.bias_correction else 1.0
-        return m / s.sqrt().mul_(first / second).add_(self.eps * first)
+        torch.sqrt(s, out=v).mul_(first / second).add_(self.eps * first)
+        torch.div(m, v, out=v)
+
+
+def spread_counts(state: Memory, players: Sequence[Player]) -> Memory:
+    """The state with the counts per player written out per coordinate, as in the state of `gamedyn.Adam`.
+
+    Raises
+    ------
+    ValueError
+        If there are as many counts neither as coordinates nor as players.
+    """
+    m, s, t = state
+    if len(t) == len(s):
+        return state
+    if len(t) != len(players):
+        raise ValueError(
+            f"the state has {len(t)} counts for {len(s)} coordinates and {len(players)} players; give the players of "
+            f"the game, frozen(state, gan.players)"
+        )
+    return (m, s, torch.cat([s.new_full((p.size,), float(count)) for p, count in zip(players, t, strict=True)]))
 
 
 class TorchAdamField(PreconditionedField):
-    """A field with Adam's memory, advanced slice by slice and in place."""
+    """A field with Adam's memory, advanced slice by slice and in place; every value is a fresh vector."""
 
     preconditioner: TorchAdam
 
@@ -68,15 +130,14 @@ class TorchAdamField(PreconditionedField):
         return self._advance(self.base.part(i, z), (i,))
 
     def _advance(self, v: Tensor, movers: Sequence[int]) -> Tensor:
-        """The direction of the players in `movers`; the state moves on for them alone."""
+        """The direction of the players in `movers`, v = 0 for the others; the state moves on for the movers alone."""
         adam, (m, s, t) = self.preconditioner, self.state
-        directions = []
-        for i, p in enumerate(self.players):
-            v_i = v[p.slice]
-            if i in movers:
-                t[i] += 1
-                m_i = m[p.slice].lerp_(v_i, 1 - adam.beta1)
-                s_i = s[p.slice].mul_(adam.beta2).addcmul_(v_i, v_i, value=1 - adam.beta2)
-                v_i = adam.direction(m_i, s_i, float(t[i]))
-            directions.append(v_i)  # zero already for a player who stands still
-        return torch.cat(directions)
+        if not isinstance(self.base, GANField):
+            v = v.clone()  # a transform may hold on to what it returns; the networks' gradients are fresh
+        for i in movers:
+            own = self.players[i].slice
+            t[i] += 1
+            m_i = m[own].lerp_(v[own], 1 - adam.beta1)
+            s_i = s[own].mul_(adam.beta2).addcmul_(v[own], v[own], value=1 - adam.beta2)
+            adam.turn(v[own], m_i, s_i, float(t[i]))
+        return v

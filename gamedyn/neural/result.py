@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ __all__ = ["TrainingResult"]
 
 FORMAT = "gamedyn training result 1"
 _ARRAYS = ("costs", "cost_steps", "snapshot_steps", "field_norms")
+_STATE = "preconditioner_state_"
 _RECORD = ("status", "message", "steps", "seconds", "seed", "batch_size", "method", "game", "players", "device")
 
 
@@ -48,6 +50,9 @@ class TrainingResult:
     spectra : tuple of Spectrum
     seconds : float
         Time of the steps alone.
+    preconditioner_state : tuple of Tensor
+        What the method's preconditioner remembers at the end: m, s and t `(d,)` of Adam, s of RMSProp; empty without
+        one.  `method.preconditioner.frozen(result.preconditioner_state)(gan)` is the game to analyse at `z`.
     seed, batch_size : int
     method, game, device : str
     players : tuple of str
@@ -70,6 +75,7 @@ class TrainingResult:
     game: str
     players: tuple[str, ...]
     device: str
+    preconditioner_state: tuple[Tensor, ...] = ()
 
     @property
     def steps_per_second(self) -> float:
@@ -83,6 +89,8 @@ class TrainingResult:
         """
         path = Path(path)
         record = {name: getattr(self, name) for name in _RECORD}
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= {f"{_STATE}{k}": t.cpu().numpy() for k, t in enumerate(self.preconditioner_state)}
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -93,7 +101,7 @@ class TrainingResult:
                     spectra=np.array([s.to_json() for s in self.spectra], dtype=np.str_),
                     z=self.z.cpu().numpy(),
                     snapshots=self.snapshots.numpy(),
-                    **{name: getattr(self, name) for name in _ARRAYS},
+                    **arrays,
                 )
             os.replace(temporary, path)
         except BaseException:
@@ -116,7 +124,9 @@ class TrainingResult:
                     raise ValueError("another format")
                 record = json.loads(str(archive["record"]))
                 record["players"] = tuple(record["players"])
+                state = [f"{_STATE}{k}" for k in range(len(archive.files)) if f"{_STATE}{k}" in archive.files]
                 return cls(
+                    preconditioner_state=tuple(torch.from_numpy(archive[name]) for name in state),
                     z=torch.from_numpy(archive["z"]),
                     snapshots=torch.from_numpy(archive["snapshots"]),
                     spectra=tuple(Spectrum.from_json(str(text)) for text in archive["spectra"]),

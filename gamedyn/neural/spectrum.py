@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from gamedyn.games.products import RetainedJacobian
+from gamedyn.games.transformed import unwrap
 
 __all__ = ["DENSE_LIMIT", "ORDERS", "Spectrum", "spectrum"]
 
@@ -143,7 +144,7 @@ def spectrum(
     Parameters
     ----------
     gan : GAN
-        Or any game that supplies the neural world.
+        Or a transformed one, or any game that supplies the neural world.
     z : Tensor, optional
         `(d,)`; by default the modules' present parameters, `gan.initial()`.
     k : int
@@ -184,7 +185,7 @@ def spectrum(
         )
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= gan.dim:
         raise ValueError(f"k is {k!r}; it must be an int from 1 to d = {gan.dim}")
-    z = (gan.initial() if z is None else z).detach().to(dtype)
+    z = (unwrap(gan)[0].initial() if z is None else z).detach().to(dtype)
     field = gan.field("neural")
     refuse_random(field, z)
     J = _Counted(RetainedJacobian(field, z))

@@ -19,12 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gamedyn.games.field import Field
+from gamedyn.games.transformed import TransformedGame, unwrap
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.neural.gan import GAN, GANField, Oracle
-from gamedyn.neural.preconditioners import for_torch
+from gamedyn.neural.preconditioners import TorchAdam, for_torch, spread_counts
 from gamedyn.neural.result import TrainingResult
 from gamedyn.neural.spectrum import Spectrum, spectrum
-from gamedyn.rules.method import as_method
+from gamedyn.rules.method import as_method, map_numbers
 
 __all__ = ["TrainingResult", "train"]
 
@@ -33,7 +35,7 @@ GPU_LAG = 32  # steps between two looks at a GPU's numbers; each look waits for 
 
 
 def train(
-    gan: GAN,
+    gan: GAN | TransformedGame,
     method: Any,
     steps: int,
     *,
@@ -51,7 +53,8 @@ def train(
     Parameters
     ----------
     gan : GAN
-        Left as it is: write a result into the modules with ``gan.load(result.z)``.
+        Or a transformed one, ``two_timescale(2.0)(gan)``.  Left as it is: write a result into the modules with
+        ``gan.load(result.z)``.
     method : Rule or Method
         Any rule, wrapped, preconditioned and on transformed fields: ``Method(Alternating(lr=1e-3), Adam(beta1=0.5))``,
         ``Method(Simultaneous(lr=1e-3), Adam(beta1=0.5), unrolled(5, lr=1e-3))``.
@@ -92,13 +95,13 @@ def train(
     >>> result.status, result.steps, result.z.shape
     ('finished', 20, torch.Size([91]))
     """
-    if not isinstance(gan, GAN):
+    if not isinstance(unwrap(gan)[0], GAN):
         raise TypeError(
-            f"{type(gan).__name__} is no GAN; transforms go into the method: Method(rule, Adam(), unrolled(5, lr))"
+            f"{type(gan).__name__} is no GAN, and no transformed one; build GAN(generator, discriminator, data=...)"
         )
     snapshots, stops = _stops(steps, every, spectrum_at)
-    run = _Run(gan, method, gan.oracle(batch_size, seed))
-    run.start(gan.initial() if z0 is None else z0)
+    run = _Run(gan, method, batch_size, seed)
+    run.start(run.gan.initial() if z0 is None else z0)
     with _bar(steps, progress) as report, torch.no_grad():
         for stop in stops:
             run.advance(stop, max(1, steps // COST_RECORDS), report)
@@ -108,7 +111,7 @@ def train(
                 run.snapshot(callback)
             if stop in spectrum_at:
                 run.take_spectrum(spectrum_k)
-    return run.result(seed)
+    return run.result()
 
 
 def _stops(steps: int, every: int | None, spectrum_at: Sequence[int]) -> tuple[set[int], list[int]]:
@@ -125,22 +128,33 @@ def _stops(steps: int, every: int | None, spectrum_at: Sequence[int]) -> tuple[s
 class _Watch:
     """An oracle that remembers the field it gave out, where the costs of the step can be read."""
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, oracle: Oracle, transforms: Sequence[Any]) -> None:
         self.oracle = oracle
+        self.transforms = transforms
         self.field: GANField | None = None
 
-    def draw(self, k: int) -> GANField:
+    def draw(self, k: int) -> Field:
+        """The field of step k through the transforms of the game."""
         self.field = self.oracle.draw(k)
-        return self.field
+        field: Field = self.field
+        for transform in self.transforms:
+            field = transform.field(field)
+        return field
 
 
 class _Run:
     """The state of a run and its record."""
 
-    def __init__(self, gan: GAN, method: Any, oracle: Oracle) -> None:
-        self.gan, self.method, self.oracle = gan, as_method(method), oracle
-        self.watch = _Watch(oracle)
-        self.map = StepMap(for_torch(self.method), gan, oracle=self.watch)
+    def __init__(self, game: Any, method: Any, batch_size: int | None, seed: int) -> None:
+        self.method, self.seed = as_method(method), seed
+        gan, transforms = unwrap(game)
+        transforms = tuple(map_numbers(t, float) for t in transforms)  # torch has no exact numbers
+        self.game: Any = TransformedGame(gan, transforms) if transforms else gan
+        self.gan: GAN = gan
+        self.oracle = gan.oracle(batch_size, seed)
+        self.watch = _Watch(self.oracle, transforms)
+        self.torch_method = for_torch(self.method)
+        self.map = StepMap(self.torch_method, self.game, oracle=self.watch)
         self.lag = 1 if gan.device.type == "cpu" else GPU_LAG
         self.done, self.seconds, self.message = 0, 0.0, ""
         self.costs: list[list[float]] = []
@@ -170,12 +184,12 @@ class _Run:
         self.seconds += time.perf_counter() - began
 
     def _numbers(self) -> Tensor:
-        """Costs of the step and sums of the players' parameters: finite iff what they are made of is."""
+        """Costs of the step, and extremes of the players' parameters added up: finite iff all of them are."""
         assert self.watch.field is not None
         z = self.parts[0]
         costs = [z.new_zeros(()) if c is None else c for c in self.watch.field.first_costs]
-        sums = [z[p.slice].sum(dtype=torch.float64) for p in self.gan.players]
-        return torch.stack([t.double() for t in (*costs, *sums)])
+        extremes = [torch.aminmax(z[p.slice]) for p in self.gan.players]
+        return torch.stack([*(c.double() for c in costs), *(e.min.double() + e.max.double() for e in extremes)])
 
     def _read(self, rows: list[list[float]], thin: int) -> None:
         n = len(self.gan.players)
@@ -194,16 +208,26 @@ class _Run:
     def snapshot(self, callback: Callable[[int, Tensor], None] | None) -> None:
         """The iterate, and |v| on the evaluation sample."""
         z = self.parts[0]
-        v = self.gan.field("neural")(z)
+        v = self.game.field("neural")(z)
         self.snapshots.append((self.done, z.cpu().clone(), [float(v[p.slice].norm()) for p in self.gan.players]))
         if callback is not None:
             callback(self.done, z.clone())
 
     def take_spectrum(self, k: int) -> None:
         """The leading eigenvalues at the iterate."""
-        self.spectra.append(spectrum(self.gan, self.parts[0], k, step=self.done))
+        self.spectra.append(spectrum(self.game, self.parts[0], k, step=self.done))
 
-    def result(self, seed: int) -> TrainingResult:
+    def preconditioner_state(self) -> tuple[Tensor, ...]:
+        """The last entries of the state, in the layout of the method's own preconditioner."""
+        preconditioner = self.torch_method.preconditioner
+        if preconditioner is None:
+            return ()
+        count = len(preconditioner.init(self.gan.field("neural"), self.parts[0]))
+        state = tuple(self.parts[len(self.parts) - count :])
+        return spread_counts(state, self.gan.players) if isinstance(preconditioner, TorchAdam) else state
+
+    def result(self) -> TrainingResult:
+        """The record."""
         device = self.gan.device
         name = (
             torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
@@ -221,10 +245,11 @@ class _Run:
             field_norms=np.array([norms for _, _, norms in self.snapshots], dtype=float),
             spectra=tuple(self.spectra),
             seconds=self.seconds,
-            seed=seed,
+            preconditioner_state=self.preconditioner_state(),
+            seed=self.seed,
             batch_size=self.oracle.batch_size,
             method=repr(self.method),
-            game=self.gan.name,
+            game=self.game.name,
             players=tuple(p.name for p in self.gan.players),
             device=name,
         )

@@ -22,7 +22,7 @@ from gamedyn.stability.equilibria import equilibria
 
 __all__ = ["Comparison", "Race", "compare", "measured_rate"]
 
-FLOOR = 1e-13  # distance, relative to the start, below which an orbit may be rounding noise
+FLOOR = 1e-13  # distance, relative to the start and the target, below which an orbit may be rounding noise
 UNDERFLOW = 1e-290
 CEILING = 1e9  # distance beyond which an orbit that grows no longer says anything local
 
@@ -141,6 +141,12 @@ class Comparison:
             "methods": [r.to_dict() for r in self.races],
         }
 
+    def latex(self) -> str:
+        """The table as LaTeX, for amsmath and booktabs."""
+        from gamedyn.report.latex import comparison_latex
+
+        return comparison_latex(self)
+
     def plot(self, ax: Any = None) -> Any:
         """The race: distance against gradient evaluations; returns a `DistanceDisplay`.
 
@@ -207,7 +213,7 @@ def compare(
     return Comparison(races, target, start, steps)
 
 
-def measured_rate(distance: np.ndarray, steps: np.ndarray | None = None) -> float | None:
+def measured_rate(distance: np.ndarray, steps: np.ndarray | None = None, *, scale: float = 0.0) -> float | None:
     """The asymptotic contraction per step of a distance curve.
 
         exp of the slope of log distance over the second half of the usable window
@@ -217,6 +223,8 @@ def measured_rate(distance: np.ndarray, steps: np.ndarray | None = None) -> floa
     distance : array `(records,)`
     steps : array `(records,)`, optional
         Step numbers; 0, 1, 2, … by default.
+    scale : float
+        ‖z*‖, the size of the point that the distance is taken to.
 
     Returns
     -------
@@ -225,15 +233,15 @@ def measured_rate(distance: np.ndarray, steps: np.ndarray | None = None) -> floa
 
     Notes
     -----
-    The window ends where the curve falls below 1e-13, or rises above 1e9, of its start.  An orbit that shrinks
-    towards the origin keeps its relative precision far below that: a curve that goes on falling is used down to
-    1000 times its last value.  A rotation makes the curve ripple, so the slope is fitted by least squares with a
+    The window ends where the curve falls below 1e-13 of its start or of `scale`, whichever is larger, or rises above
+    1e9 of its start.  An orbit that shrinks towards the origin (`scale` 0) keeps its relative precision far below
+    that: a curve that goes on falling is used down to 1000 times its last value.  A rotation makes the curve ripple, so the slope is fitted by least squares with a
     Hann weight, which suppresses the ripple as the cube of the number of turns.
     """
     d = np.asarray(distance, dtype=float)
     t = np.arange(len(d)) if steps is None else np.asarray(steps)
-    floor = FLOOR * max(1.0, d[0])
-    if d[-1] < floor:
+    floor = FLOOR * max(1.0, d[0], scale)
+    if scale == 0 and d[-1] < floor:
         floor = min(floor, max(1e3 * d[-1], UNDERFLOW))
     with np.errstate(all="ignore"):
         good = np.isfinite(d) & (d > floor) & (d < CEILING * max(d[0], FLOOR))
@@ -259,9 +267,8 @@ def _race(name: str, method: Any, orbit: Orbit, game: Any, target: np.ndarray) -
             )
         except (NotInThisWorld, ValueError) as error:
             predicted = MethodReport(name, float(cost.gradients), cost.solves, reason=str(error).splitlines()[0])
-    return Race(
-        name, predicted, measured_rate(distance, orbit.steps), float(cost.gradients), cost.solves, orbit, distance
-    )
+    measured = measured_rate(distance, orbit.steps, scale=float(np.linalg.norm(target)))
+    return Race(name, predicted, measured, float(cost.gradients), cost.solves, orbit, distance)
 
 
 def _nearest(candidates: Sequence[np.ndarray], orbits: Sequence[Orbit], start: np.ndarray) -> np.ndarray:

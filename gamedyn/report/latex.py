@@ -1,7 +1,8 @@
-"""An analysis as a LaTeX fragment: formulas, matrices and a booktabs table."""
+"""An analysis or a comparison as a LaTeX fragment: formulas, matrices and a booktabs table."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from gamedyn.stability.stable_steps import StableSteps
 
 if TYPE_CHECKING:
     from gamedyn.report.analyze import Analysis, PointReport
+    from gamedyn.report.compare import Comparison, Race
 
 _SPECIAL = {c: rf"\{c}" for c in "&%$#_{}"} | {
     "~": r"\textasciitilde{}",
@@ -37,6 +39,37 @@ def analysis_latex(report: Analysis) -> str:
     return "\n".join(lines)
 
 
+def comparison_latex(result: Comparison) -> str:
+    """The fragment; it needs amsmath and booktabs."""
+    start, target = (", ".join(value(float(x)) for x in z) for z in (result.z0, result.z_star))
+    head = ["method", "predicted", "measured", "gradients", "per gradient", "turn", "e-fold", "distance", "status"]
+    return "\n".join(
+        [
+            "% needs \\usepackage{amsmath,booktabs}",
+            f"% {result.steps} steps from ({start}), distance to ({target})",
+            "% predicted: spectral radius at the equilibrium; measured: contraction per step over the tail",
+            *_tabular("lrrrrrrrl", head, [_race_row(r) for r in result.ranked()]),
+            *(f"% {r.name}: {r.predicted.reason}" for r in result.races if r.predicted and r.predicted.reason),
+        ]
+    )
+
+
+def _race_row(r: Race) -> list[str]:
+    p = r.predicted
+    last = float(r.distance[-1])
+    counts = (None, None) if p is None else (p.turn, p.e_folding)
+    return [
+        escape(r.name),
+        "" if p is None or p.rho is None else text.fixed(p.rho),
+        "" if r.measured is None else text.fixed(r.measured),
+        f"{r.gradients:g}" if not r.solves else f"{r.solves} solve",
+        "" if r.measured_per_gradient is None else text.fixed(r.measured_per_gradient),
+        *("" if n is None else rf"${sp.latex(sp.oo)}$" if n == float("inf") else text.decimal(n, 4) for n in counts),
+        f"${_scientific(last)}$" if math.isfinite(last) else r"$\infty$",
+        escape(r.status),
+    ]
+
+
 def value(x: Any, digits: int = 5) -> str:
     """A number in LaTeX, exact where short."""
     if isinstance(x, sp.Expr) and not x.has(sp.CRootOf, sp.Float) and (x.free_symbols or len(str(x)) <= 20):
@@ -46,6 +79,11 @@ def value(x: Any, digits: int = 5) -> str:
 
 def _power(number: str) -> str:
     return re.sub(r"e(-?\d+)$", r" \\cdot 10^{\1}", number)
+
+
+def _scientific(x: float) -> str:
+    mantissa, exponent = f"{x:.1e}".split("e")
+    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
 
 
 def _matrix(m: Any) -> str:
@@ -78,13 +116,16 @@ def _table(report: Analysis) -> list[str]:
         "best step",
         "best rate",
     ]
-    rows = [" & ".join(_row(m)) + r" \\" for m in report.ranked()]
+    return _tabular("llrrrlll", head, [_row(m) for m in report.ranked()])
+
+
+def _tabular(columns: str, head: list[str], rows: list[list[str]]) -> list[str]:
     return [
-        r"\begin{tabular}{llrrrlll}",
+        rf"\begin{{tabular}}{{{columns}}}",
         r"  \toprule",
         "  " + " & ".join(head) + r" \\",
         r"  \midrule",
-        *(f"  {row}" for row in rows),
+        *("  " + " & ".join(row) + r" \\" for row in rows),
         r"  \bottomrule",
         r"\end{tabular}",
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from mpmath.libmp import NoConvergence
 
 from gamedyn.games.affine import Quadratic
 from gamedyn.games.field import NotInThisWorld
@@ -17,13 +18,14 @@ from gamedyn.games.functions import exact_number
 from gamedyn.games.linear import LinearField, linearize
 from gamedyn.games.symbolic import SymbolicGame
 from gamedyn.games.transformed import TransformedGame, unwrap
-from gamedyn.maps.stepmap import StepMap, linear_jacobian
+from gamedyn.maps.linear_step import linear_jacobian
+from gamedyn.maps.stepmap import StepMap
 from gamedyn.report.radius import radius_near
 from gamedyn.rules.method import as_method, label, map_numbers, step_cost
 from gamedyn.rules.named import coefficients as named_coefficients
 from gamedyn.rules.named import methods as by_name
 from gamedyn.rules.named import named
-from gamedyn.stability.modulus import dominant_modulus
+from gamedyn.stability.modulus import dominant_modulus, numeric_roots
 from gamedyn.stability.stable_steps import StableSteps
 from gamedyn.stability.steps import ZETA, BestStep, best_step, stable_steps, step_jacobian, step_polynomial
 
@@ -302,7 +304,7 @@ def _guarded(name: str, method: Any, local: LocalGame, lr: Any, rates_only: bool
         if local.field.cross:
             linear_jacobian(T.method, local.field, local.exact, unwrap(local.game)[1])  # refuses with the reason
         return _report(MethodReport(name, price, solves), T, local, rates_only)
-    except (NotInThisWorld, ValueError, ZeroDivisionError, np.linalg.LinAlgError) as error:
+    except (NotInThisWorld, ValueError, ArithmeticError, NoConvergence, np.linalg.LinAlgError) as error:
         return MethodReport(name, price, solves, reason=_why(error))
 
 
@@ -355,9 +357,8 @@ def _own_step(T: StepMap) -> Any:
 def _leading(matrix: Any) -> complex:
     """The eigenvalue of largest modulus; of several, one that turns, in the upper half plane."""
     if isinstance(matrix, sp.MatrixBase):
-        # Square-free first: a double root would be known to half the digits only.
-        parts = [f for f, _ in sp.Poly(matrix.charpoly(ZETA).as_expr(), ZETA, extension=True).sqf_list()[1]]
-        values = np.array([complex(r) for f in parts for r in f.nroots(n=20, maxsteps=200)])
+        p = sp.Poly(matrix.charpoly(ZETA).as_expr(), ZETA, extension=True)
+        values = np.array([complex(r) for r in numeric_roots(p)])
     else:
         values = np.linalg.eigvals(matrix)
     radius = np.max(np.abs(values))

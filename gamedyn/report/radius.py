@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from gamedyn.stability.modulus import numeric_roots
 from gamedyn.stability.steps import ZETA
 
 _HIGHEST = 4  # degree, in ζ and in the step, of a factor whose |ζ|² is sought among products of two roots
@@ -51,9 +52,8 @@ def radius_near(p: sp.Poly, h: sp.Symbol, at: sp.Expr) -> sp.Expr | None:
 
 
 def _size(f: sp.Poly, h: sp.Symbol, at: sp.Expr) -> float:
-    return max(
-        (abs(complex(r)) for r in sp.Poly(f.as_expr().subs(h, at), ZETA).nroots(n=20, maxsteps=200)), default=0.0
-    )
+    at_step = sp.Poly(f.as_expr().subs(h, at), ZETA, extension=True)
+    return max((abs(complex(r)) for r in numeric_roots(at_step)), default=0.0)
 
 
 def _agrees(radius: sp.Expr, f: sp.Poly, h: sp.Symbol, at: sp.Expr) -> bool:

@@ -90,7 +90,8 @@ class Optimistic:
         z+ = P(z - 2 lr v(z) + lr v(z₋))
 
     One gradient per step; memory: v(z₋).  The first step takes z₋ = z, so that it is a plain gradient
-    step.  Contracts a rotation of speed σ iff lr σ < 1/√3.
+    step.  Contracts a rotation of speed σ iff lr σ < 1/√3.  Under a preconditioner the evaluation at the
+    start advances its state too, so that Adam counts it as its first.
 
     Parameters
     ----------

@@ -8,9 +8,11 @@ from typing import Any
 
 import sympy as sp
 
+from gamedyn.games.coefficients import list_coefficients, map_coefficients
 from gamedyn.games.field import DerivedField, Element, Field, Player, Seed
 from gamedyn.games.linear import LinearField
 from gamedyn.rules.preconditioners import Adam, RMSProp
+from gamedyn.rules.rule import at, has_field, is_scheduled, replace_in_rule
 from gamedyn.rules.transforms import Transform
 
 
@@ -40,8 +42,7 @@ class Method:
 
     def __init__(self, rule: Any, *layers: Any) -> None:
         if isinstance(rule, Method):
-            layers = (*([rule.preconditioner] if rule.preconditioner else []), *rule.transforms, *layers)
-            rule = rule.rule
+            rule, layers = rule.rule, (*rule.parts[1:], *layers)
         preconditioner = layers[0] if layers and isinstance(layers[0], (Adam, RMSProp)) else None
         transforms = layers[1:] if preconditioner is not None else layers
         for layer in transforms:
@@ -54,6 +55,20 @@ class Method:
         object.__setattr__(self, "preconditioner", preconditioner)
         object.__setattr__(self, "transforms", tuple(transforms))
 
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The rule, the preconditioner if there is one, and the transforms: what `Method` was called with."""
+        middle = () if self.preconditioner is None else (self.preconditioner,)
+        return (self.rule, *middle, *self.transforms)
+
+    def with_rule(self, rule: Any) -> Method:
+        """The same layers over another rule."""
+        return Method(rule, *self.parts[1:])
+
+    def at(self, k: int) -> Method:
+        """The autonomous method of step k; the method itself where it has no schedule."""
+        return self.with_rule(at(self.rule, k)) if is_scheduled(self.rule) else self
+
     def field(self, F: Field) -> Field:
         """F seen through the transforms, the innermost (last) first."""
         for transform in reversed(self.transforms):
@@ -61,8 +76,7 @@ class Method:
         return F
 
     def __repr__(self) -> str:
-        layers = [self.rule, *([self.preconditioner] if self.preconditioner else []), *self.transforms]
-        return " ∘ ".join(label(layer) for layer in layers)
+        return " ∘ ".join(label(part) for part in self.parts)
 
 
 def as_method(method: Any) -> Method:
@@ -109,32 +123,14 @@ def _short(value: Any) -> str:
 def map_numbers(part: Any, fn: Callable[[Any], Any]) -> Any:
     """The same method with `fn` applied to every float, Rational or symbolic coefficient (not to counts)."""
     if isinstance(part, Method):
-        layers = [part.preconditioner] if part.preconditioner else []
-        return Method(map_numbers(part.rule, fn), *(map_numbers(p, fn) for p in (*layers, *part.transforms)))
-    if not is_dataclass(part) or isinstance(part, type):
-        return part
-    changes = {}
-    for f in fields(part):
-        value = getattr(part, f.name)
-        if isinstance(value, (float, sp.Expr)):
-            changes[f.name] = fn(value)
-        elif is_dataclass(value) and not isinstance(value, type):
-            changes[f.name] = map_numbers(value, fn)
-        elif isinstance(value, tuple) and any(isinstance(v, (float, sp.Expr)) for v in value):
-            changes[f.name] = tuple(fn(v) if isinstance(v, (float, sp.Expr)) else v for v in value)
-    return replace(part, **changes)
+        return Method(*(map_coefficients(p, fn) for p in part.parts))
+    return map_coefficients(part, fn)
 
 
 def coefficients(part: Any) -> list[Any]:
     """Every float, Rational or symbolic coefficient of a method."""
-    found: list[Any] = []
-
-    def note(value: Any) -> Any:
-        found.append(value)
-        return value
-
-    map_numbers(part, note)
-    return found
+    parts = part.parts if isinstance(part, Method) else (part,)
+    return [value for p in parts for value in list_coefficients(p)]
 
 
 def with_parameter(method: Any, path: str, value: Any) -> Method:
@@ -154,31 +150,16 @@ def with_parameter(method: Any, path: str, value: Any) -> Method:
     """
     method = as_method(method)
     owner, _, name = path.rpartition(".")
-    rule = _replace_in_rule(method.rule, owner, name, value)
+    rule = replace_in_rule(method.rule, owner, name, value)
     if rule is not None:
-        layers = [method.preconditioner] if method.preconditioner else []
-        return Method(rule, *layers, *method.transforms)
-    layers = [p for p in (method.preconditioner, *method.transforms) if p is not None]
-    hits = [k for k, p in enumerate(layers) if _has(p, owner, name)]
+        return method.with_rule(rule)
+    layers = list(method.parts[1:])
+    hits = [k for k, p in enumerate(layers) if has_field(p, owner, name)]
     if len(hits) != 1:
         names = [f"{type(p).__name__}.{f.name}" for p in (method.rule, *layers) for f in fields(p)]
         raise ValueError(f"'{path}' names {len(hits)} coefficients of {method!r}; it has {names}")
     layers[hits[0]] = replace(layers[hits[0]], **{name: value})
     return Method(method.rule, *layers)
-
-
-def _has(part: Any, owner: str, name: str) -> bool:
-    return owner in ("", type(part).__name__) and is_dataclass(part) and any(f.name == name for f in fields(part))
-
-
-def _replace_in_rule(rule: Any, owner: str, name: str, value: Any) -> Any:
-    if _has(rule, owner, name):
-        return replace(rule, **{name: value})
-    inner = getattr(rule, "rule", None)
-    if inner is None:
-        return None
-    changed = _replace_in_rule(inner, owner, name, value)
-    return None if changed is None else replace(rule, rule=changed)
 
 
 # cost of a step ----------------------------------------------------------------------------------

@@ -60,7 +60,13 @@ class Adam:
         return PreconditionedField(F, self, state)
 
     def frozen(self, state: Memory) -> frozen:
-        """The diagonal 1/(√ŝ + eps) of a state (arrays or tensors), as a transform."""
+        """The diagonal 1/(√ŝ + eps) of a state (arrays or tensors), as a transform.
+
+        Raises
+        ------
+        ValueError
+            If the state has seen no gradient yet.
+        """
         return _frozen(self, state)
 
 
@@ -101,7 +107,13 @@ class RMSProp:
         return PreconditionedField(F, self, state)
 
     def frozen(self, state: Memory) -> frozen:
-        """The diagonal 1/(√s + eps) of a state (arrays or tensors), as a transform."""
+        """The diagonal 1/(√s + eps) of a state (arrays or tensors), as a transform.
+
+        Raises
+        ------
+        ValueError
+            If the state has seen no gradient yet.
+        """
         return _frozen(self, state)
 
 
@@ -191,9 +203,13 @@ class FrozenField(DerivedField):
 
 def _frozen(preconditioner: Any, state: Memory) -> frozen:
     """The diagonal that multiplies v, with momentum and counts left out of the dynamics."""
-    if isinstance(preconditioner, Adam):
-        _, s, t = state
-        s = s / (1 - preconditioner.beta2**t) if preconditioner.bias_correction else s
-    else:
-        (s,) = state
-    return frozen(tuple(float(w) for w in 1 / (s**0.5 + preconditioner.eps)))
+    s = state[0] if isinstance(preconditioner, RMSProp) else state[1]
+    unseen = (s == 0).all() if isinstance(preconditioner, RMSProp) else (state[2] < 1).any()
+    if bool(unseen):
+        raise ValueError(
+            f"{type(preconditioner).__name__}.frozen: the preconditioner has seen no gradient yet, so it has no "
+            f"diagonal; run some steps and pass the state at their end"
+        )
+    if isinstance(preconditioner, Adam) and preconditioner.bias_correction:
+        s = s / (1 - preconditioner.beta2 ** state[2])
+    return frozen(tuple((1 / (s**0.5 + preconditioner.eps)).tolist()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
 from gamedyn.games.field import Element, Field
@@ -17,8 +17,8 @@ class Rule(Protocol):
     what the field returns with `+`, `-` and scalar `*` only, writes every new point as `F.point(…)`,
     and keeps field values or velocities in its memory, never earlier points.
 
-    Optional: `at(k)`, the autonomous rule of step k of a schedule; `constants(z0)`, what never changes
-    along an orbit; `report(z, memory)`, the point that the method reports.
+    Optional: `at(k)`, the autonomous rule of step k of a schedule; `report(z, memory)`, the point that the
+    method reports.
     """
 
     def init(self, F: Field, z: Element) -> Memory:
@@ -31,21 +31,62 @@ class Rule(Protocol):
 
 
 def at(rule: Any, k: int) -> Any:
-    """The autonomous rule of step k; a rule without a schedule is its own."""
-    method = getattr(rule, "at", None)
-    return rule if method is None else method(k)
+    """The autonomous rule of step k; wrappers pass the question on to the rule inside."""
+    own = getattr(rule, "at", None)
+    if own is not None:
+        result = own(k)
+        return autonomous(result) if is_scheduled(result) else result
+    return replace(rule, rule=at(rule.rule, k)) if is_scheduled(rule) else rule
+
+
+def is_scheduled(rule: Any) -> bool:
+    """Whether the rule's coefficients, or those of a rule inside it, change from step to step."""
+    inner = getattr(rule, "rule", None)
+    return getattr(rule, "at", None) is not None or (inner is not None and is_scheduled(inner))
+
+
+def period(rule: Any) -> int | None:
+    """Steps after which a schedule repeats; None for a schedule that does not say, 1 without a schedule."""
+    if not is_scheduled(rule):
+        return 1
+    if getattr(rule, "at", None) is None:
+        return period(rule.rule)
+    return getattr(rule, "period", None)
+
+
+@dataclass(frozen=True)
+class autonomous:
+    """A rule with its schedule stopped: what `at(k)` of a rule returns if that again has an `at`."""
+
+    stopped: Any
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """The rule's memory."""
+        return self.stopped.init(F, z)
+
+    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
+        """One update."""
+        return self.stopped.step(F, z, memory)
+
+
+def replace_in_rule(rule: Any, owner: str, name: str, value: Any) -> Any:
+    """The rule with the field `name` replaced in it or in a rule that it wraps; None where there is none."""
+    if has_field(rule, owner, name):
+        return replace(rule, **{name: value})
+    inner = getattr(rule, "rule", None)
+    changed = None if inner is None else replace_in_rule(inner, owner, name, value)
+    return None if changed is None else replace(rule, rule=changed)
+
+
+def has_field(part: Any, owner: str, name: str) -> bool:
+    """Whether a dataclass, of the class `owner` if that is given, has the field `name`."""
+    return owner in ("", type(part).__name__) and is_dataclass(part) and any(f.name == name for f in fields(part))
 
 
 def report(rule: Any, z: Element, memory: Memory) -> Element:
     """The point that the method reports; the iterate itself unless the rule says otherwise."""
     method = getattr(rule, "report", None)
     return z if method is None else method(z, memory)
-
-
-def is_scheduled(rule: Any) -> bool:
-    """Whether the rule's coefficients change from step to step."""
-    inner = getattr(rule, "rule", None)
-    return getattr(rule, "at", None) is not None or (inner is not None and is_scheduled(inner))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gamedyn.games.field import Element, Field, Scalar, total
 from gamedyn.rules.basic import Simultaneous
-from gamedyn.rules.rule import Memory
+from gamedyn.rules.rule import Memory, at, period, replace_in_rule
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class alternating:
             raise ValueError(f"alternating needs at least 2 players, this game has {n}. Use the rule itself.")
         order = tuple(range(n)) if self.order is None else self.order
         steps = (1,) * len(order) if self.steps is None else self.steps
-        if not all(0 <= i < n for i in order) or len(steps) != len(order) or min(steps) < 0:
+        if not order or not all(0 <= i < n for i in order) or len(steps) != len(order) or min(steps) < 0:
             raise ValueError(
                 f"order={order} and steps={steps} do not fit {n} players: order lists players 0 to {n - 1}, "
                 f"steps one count >= 0 per entry"
@@ -130,8 +131,9 @@ class scheduled:
     Parameters
     ----------
     rule : Rule
+        Wrapped or not.
     parameter : str
-        A field of the rule.
+        A field of the rule, or of a rule that it wraps.
     values : callable or tuple
         values(k), or one period of values.
 
@@ -147,7 +149,16 @@ class scheduled:
     def at(self, k: int) -> Any:
         """The autonomous rule of step k."""
         value = self.values(k) if callable(self.values) else self.values[k % len(self.values)]
-        return replace(self.rule, **{self.parameter: value})
+        rule = replace_in_rule(self.rule, "", self.parameter, value * 1.0 if isinstance(value, int) else value)
+        if rule is None:
+            raise ValueError(f"scheduled: {self.rule!r} has no coefficient '{self.parameter}'")
+        return at(rule, k)
+
+    @property
+    def period(self) -> int | None:
+        """Steps after which everything repeats, None where `values` is a function of the step."""
+        inner = period(self.rule)
+        return None if callable(self.values) or inner is None else math.lcm(len(self.values), inner)
 
     def init(self, F: Field, z: Element) -> Memory:
         """The rule's memory."""

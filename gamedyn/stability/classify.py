@@ -142,7 +142,8 @@ def is_local_minimax(
     data = _with_costs(game, z, params)
     if not data.vanishes:
         return False
-    if not data.is_zero_sum and modulus(max(entries(data.hessians[0]), key=modulus)) > 0:  # type: ignore[index]
+    flat = modulus(max(entries(data.hessians[0]), key=modulus)) == 0  # type: ignore[index]
+    if len(data.players) != 2 or not (data.is_zero_sum or flat):
         raise ValueError("a local minimax point needs a zero-sum game of two players; ask is_strict_local_nash instead")
     return _leads(data, leader=0 if order == "min first" else 1)[0]
 

@@ -226,7 +226,8 @@ class _Search:
             found = self._by_newton(v, z, why)
         numeric = cache(lambda: compiled_field(v, z) if v is not None else traced_field(self.game))
         formula = jacobian_formula(v, z) if v is not None else None
-        items = [self._equilibrium(p, numeric, formula) for p in found.points if self._inside(p)]
+        kept = [p for p in found.points if self._inside(p) and self._feasible(p)]
+        items = [self._equilibrium(p, numeric, formula) for p in kept]
         note = "; ".join(filter(None, [found.note, self._constraint_note()]))
         return EquilibriumList(sorted(items, key=_order), complete=found.complete, method=found.method, note=note)
 
@@ -308,7 +309,12 @@ class _Search:
         z = column(fresh(self.game.dim, "z"))
         if F.point(z) == z:
             return ""
-        return "zeros of v, whether inside the constraints or not; points held on the boundary are not searched"
+        return "zeros of v strictly inside the constraints; points held on the boundary are not searched"
+
+    def _feasible(self, point: Sequence[Any]) -> bool:
+        """Whether the point lies strictly inside the game's own box, where the constraints do not act."""
+        limits = unwrap(self.game)[0].field("exact").box
+        return all(bool(low < point[k]) and bool(point[k] < high) for k, (low, high) in limits.items())
 
     def _equilibrium(self, point: tuple[Any, ...], numeric: Any, formula: Any) -> Equilibrium:
         """The point with its class; `numeric` gives (v, Dv) on batches, `formula` Dv at an exact point, or None."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,53 +11,11 @@ import sympy as sp
 from gamedyn.games.exact import column
 from gamedyn.games.field import Field
 from gamedyn.games.functions import exact_number
-from gamedyn.maps.stepmap import _state_world
+from gamedyn.maps.worlds import state_world, world_field
+from gamedyn.stability.eigenvalues import ORDER, Eigenvalues, arnoldi, exact_eigenvalues, first_exact, leading
 
 DENSE_DIMENSION = 600  # up to here eigenvalues come from the dense matrix
 DENSE_BYTES = 2 * 2**30  # `to_dense` refuses beyond
-
-
-@dataclass(frozen=True, eq=False)
-class Eigenvalues:
-    """Eigenvalues with what is known of their accuracy.
-
-    Attributes
-    ----------
-    values : ndarray `(k,)` complex, or tuple of SymPy expressions
-        In the order asked for; exact ones by decreasing modulus.
-    residuals : ndarray `(k,)` or None
-        ‖Jv - λv‖ of unit right eigenvectors; None where the values are exact.
-    vectors : ndarray `(d, k)` or None
-        Right eigenvectors.
-    method : str
-        How they were computed.
-    note : str
-        What did not converge, if anything.
-    """
-
-    values: Any
-    residuals: Any = None
-    vectors: Any = None
-    method: str = "dense"
-    note: str = ""
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __iter__(self) -> Any:
-        return iter(self.values)
-
-    def __getitem__(self, k: Any) -> Any:
-        return self.values[k]
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        return np.array([complex(v) for v in self.values], dtype=dtype or complex)
-
-    def __repr__(self) -> str:
-        shown = ", ".join(str(v) if isinstance(v, sp.Expr) else f"{complex(v):.6g}" for v in self.values[:8])
-        more = f", … ({len(self)} in all)" if len(self) > 8 else ""
-        worst = "" if self.residuals is None else f"; largest residual {np.max(self.residuals):.1e}"
-        return f"Eigenvalues({shown}{more}; {self.method}{worst}{'; ' + self.note if self.note else ''})"
 
 
 class GameJacobian:
@@ -77,22 +34,38 @@ class GameJacobian:
         "exact", "array" or "neural".
     zero : vector
         Any vector of the world, for its type and device.
+    dense : callable, optional
+        () -> J, where there is a faster way than column by column.
     """
 
     def __init__(
-        self, product: Callable[[Any], Any], transposed: Callable[[Any], Any], dim: int, world: str, zero: Any
+        self,
+        product: Callable[[Any], Any],
+        transposed: Callable[[Any], Any],
+        dim: int,
+        world: str,
+        zero: Any,
+        *,
+        dense: Callable[[], Any] | None = None,
     ) -> None:
-        self._product, self._transposed = product, transposed
+        self._product, self._transposed, self._dense = product, transposed, dense
         self.dim, self.world, self._zero = dim, world, zero
 
     @classmethod
     def of(cls, field: Field, z: Any) -> GameJacobian:
-        """The Jacobian of a field at z, `(d,)`."""
+        """The Jacobian of a field at z, `(d,)`.
+
+        Raises
+        ------
+        ValueError
+            If two evaluations of v differ (neural world): a random field has no Jacobian.
+        """
         if field.world == "neural":
             from gamedyn.games.products import RetainedJacobian
 
             kept = RetainedJacobian(field, z)  # one graph for all products
-            return cls(kept.jvp, kept.vjp, kept.dim, "neural", 0 * z.detach())
+            _refuse_random(field, z.detach(), kept.field_value)
+            return cls(kept.jvp, kept.vjp, kept.dim, "neural", 0 * z.detach(), dense=kept.to_dense)
         return cls(lambda u: field.jvp(z, u), lambda u: field.vjp(z, u), len(z), field.world, 0 * z)
 
     @property
@@ -117,24 +90,28 @@ class GameJacobian:
     @property
     def T(self) -> GameJacobian:
         """Jᵀ."""
-        return GameJacobian(self._transposed, self._product, self.dim, self.world, self._zero)
+        return self._like(self._transposed, self._product, lambda matrix: matrix.T)
 
     @property
     def symmetric(self) -> GameJacobian:
         """S = (J + Jᵀ)/2, the potential part."""
         both = lambda u: (self._product(u) + self._transposed(u)) / 2  # noqa: E731
-        return GameJacobian(both, both, self.dim, self.world, self._zero)
+        return self._like(both, both, lambda matrix: (matrix + matrix.T) / 2)
 
     @property
     def antisymmetric(self) -> GameJacobian:
         """A = (J - Jᵀ)/2, the Hamiltonian part."""
-        return GameJacobian(
+        return self._like(
             lambda u: (self._product(u) - self._transposed(u)) / 2,
             lambda u: (self._transposed(u) - self._product(u)) / 2,
-            self.dim,
-            self.world,
-            self._zero,
+            lambda matrix: (matrix - matrix.T) / 2,
         )
+
+    def _like(self, product: Any, transposed: Any, of_matrix: Callable[[Any], Any]) -> GameJacobian:
+        """The operator made of J's products, its matrix of J's matrix."""
+        known = self._dense
+        dense = None if known is None else lambda: of_matrix(known())
+        return GameJacobian(product, transposed, self.dim, self.world, self._zero, dense=dense)
 
     def to_dense(self) -> Any:
         """The matrix `(d, d)`: NumPy, SymPy (exact world) or torch (neural world).
@@ -150,6 +127,8 @@ class GameJacobian:
                 f"a dense Jacobian of d = {self.dim} takes {bytes_needed / 2**30:.1f} GiB; "
                 f"use products (J @ u), eigenvalues(k=...) or to_scipy()"
             )
+        if self._dense is not None:
+            return self._dense()
         if self.world == "exact":
             return self @ sp.eye(self.dim)
         if self.world == "array":
@@ -197,12 +176,13 @@ class GameJacobian:
         Raises
         ------
         ValueError
-            If `which` is unknown, or k is missing where d exceeds the dense limit.
+            If `which` is unknown, k is missing where d exceeds the dense limit, or k of several eigenvalues with
+            free symbols are asked for.
         """
         if which not in ORDER:
             raise ValueError(f"which={which!r} is not one of {sorted(ORDER)}")
         if self.world == "exact":
-            return Eigenvalues(exact_eigenvalues(self.to_dense())[:k], method="exact")
+            return Eigenvalues(first_exact(exact_eigenvalues(self.to_dense()), k, which), method="exact")
         if self.dim <= DENSE_DIMENSION:
             return self._dense_eigenvalues(k, which)
         if k is None:
@@ -213,24 +193,19 @@ class GameJacobian:
         matrix = self.to_dense()
         matrix = matrix if self.world == "array" else matrix.detach().cpu().double().numpy()
         values, vectors = np.linalg.eig(matrix)
-        order = np.argsort(ORDER[which](values), kind="stable")[: _whole_pairs(values, which, k)]
+        order = leading(values, which, k)
         values, vectors = values[order], vectors[:, order]
         residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
         return Eigenvalues(values, residuals, vectors, "dense")
 
     def _krylov(self, k: int, which: str) -> Eigenvalues:
-        from scipy.sparse.linalg import ArpackNoConvergence, eigs
-
-        operator, note = self.to_scipy(), ""
-        start = np.random.default_rng(0).standard_normal(self.dim)
-        try:
-            values, vectors = eigs(
-                operator, k=min(k + 1, self.dim - 2), which=which, v0=start, ncv=min(self.dim, max(3 * k, 40))
-            )
-        except ArpackNoConvergence as error:
-            values, vectors = error.eigenvalues, error.eigenvectors
-            note = f"{min(len(values), k)} of {k} converged"
-        order = np.argsort(ORDER[which](values), kind="stable")[: _whole_pairs(values, which, k)]
+        operator = self.to_scipy()
+        values, vectors, note = arnoldi(operator, k, which, max(3 * k, 40))
+        if not len(values):  # a larger subspace finds what a smaller one with many restarts passes over
+            values, vectors, note = arnoldi(operator, k, which, max(8 * k, 160))
+        if not len(values):
+            return Eigenvalues(values, np.zeros(0), vectors, "Arnoldi", note)
+        order = leading(values, which, k)
         values, vectors = values[order], vectors[:, order]
         images = np.stack([operator @ v.real + 1j * (operator @ v.imag) for v in vectors.T], axis=1)
         return Eigenvalues(values, np.linalg.norm(images - vectors * values, axis=0), vectors, "Arnoldi", note)
@@ -241,48 +216,18 @@ class GameJacobian:
         return f"GameJacobian(d = {self.dim}, {self.world})"
 
 
-ORDER: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "LM": lambda v: -np.abs(v),
-    "LR": lambda v: -v.real,
-    "SR": lambda v: v.real,
-    "LI": lambda v: -np.abs(v.imag),
-}
+def _refuse_random(field: Field, z: Any, value: Any) -> None:
+    """Evaluate v once more: J belongs to a function."""
+    import torch
 
-
-def _whole_pairs(values: np.ndarray, which: str, k: int | None) -> int | None:
-    """k, or k + 1 where the k-th eigenvalue's conjugate would be cut off."""
-    if k is None or k >= len(values):
-        return k
-    ordered = values[np.argsort(ORDER[which](values), kind="stable")]
-    last = ordered[k - 1]
-    alone = last.imag != 0 and not np.any(np.isclose(ordered[: k - 1], np.conj(last), rtol=1e-9))
-    return k + 1 if alone else k
-
-
-def exact_eigenvalues(matrix: sp.MatrixBase) -> tuple[sp.Expr, ...]:
-    """Eigenvalues with multiplicity: radicals for factors of degree <= 2, algebraic numbers beyond.
-
-    Raises
-    ------
-    ValueError
-        If a factor of degree > 2 has symbolic coefficients.
-    """
-    x = sp.Dummy("x")
-    values: list[sp.Expr] = []
-    for factor, multiplicity in sp.factor_list(sp.Matrix(matrix).charpoly(x).as_expr(x), x)[1]:
-        p = sp.Poly(factor, x)
-        if p.degree() <= 2:
-            roots = list(sp.roots(p, multiple=True))
-        elif all(c.is_Rational for c in p.all_coeffs()):
-            roots = p.all_roots(radicals=False)
-        elif not p.free_symbols_in_domain:
-            roots = [sp.nsimplify(r) if r.is_Rational else r for r in p.nroots(n=30)]
-        else:
-            raise ValueError(f"the eigenvalues solve {factor} = 0, of degree {p.degree()}; give the symbols values")
-        values += [sp.radsimp(r) for r in roots for _ in range(multiplicity)]
-    if all(v.is_number for v in values):
-        values.sort(key=lambda v: (-abs(complex(v)), -complex(v).imag))
-    return tuple(values)
+    with torch.no_grad():
+        apart = float((field(z) - value).norm())
+    # Some GPU kernels add in another order each time: rounding is no randomness.
+    if apart > 1e3 * torch.finfo(z.dtype).eps * max(1.0, float(value.norm())):
+        raise ValueError(
+            f"two evaluations of v at the same point differ by {apart:.3g}: the costs draw random numbers or keep "
+            f"hidden state; fix the sample (and call .eval() on networks) before taking a Jacobian"
+        )
 
 
 # entry points --------------------------------------------------------------------------------------
@@ -296,14 +241,14 @@ def enter(game: Any, z: Any, params: Any = None) -> tuple[Field, Any]:
     ValueError
         If z does not have the game's dimension.
     """
-    world, z = _state_world(z)
+    world, z = state_world(z)
     if len(z) != game.dim:
         raise ValueError(f"'{game.name}' has d = {game.dim} coordinates, got a point with {len(z)}")
     if world == "array" and "array" not in game.worlds:
         import torch
 
         world, z = "neural", torch.as_tensor(z)
-    return game.field(world, params), z
+    return world_field(game, world, params), z
 
 
 def field(game: Any, z: Any, params: Any = None) -> Any:

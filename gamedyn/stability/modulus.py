@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+import mpmath
+import numpy as np
 import sympy as sp
 from sympy.polys.domains import QQ
 
-__all__ = ["dominant_modulus"]
+__all__ = ["dominant_modulus", "numeric_roots"]
+
+_DIGITS = 40
+
+
+def numeric_roots(p: sp.Poly, digits: int = 20) -> list[sp.Expr]:
+    """The distinct roots of a polynomial with numbers as coefficients, as decimals.
+
+    A repeated root is known to a part of the digits only, and may keep the iteration from converging: the roots are
+    those of the square-free factors.  Where the iteration fails even so, they are the eigenvalues of the companion
+    matrix, in double precision.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> z = sp.Symbol("z")
+    >>> [round(float(r), 12) for r in numeric_roots(sp.Poly((z - 2) ** 4, z))]
+    [2.0]
+    """
+    found: list[sp.Expr] = []
+    for f, _ in p.sqf_list()[1]:
+        try:
+            found += f.nroots(n=digits, maxsteps=200)
+        except mpmath.libmp.NoConvergence:
+            found += [sp.sympify(complex(r)) for r in np.roots([complex(c) for c in f.all_coeffs()])]
+    return found
 
 
 def _factor_modulus(f: sp.Poly) -> sp.Expr | None:
@@ -22,13 +49,29 @@ def _factor_modulus(f: sp.Poly) -> sp.Expr | None:
         return real_pair if disc.is_nonnegative else sp.Piecewise((complex_pair, disc < 0), (real_pair, True))
     if f.free_symbols_in_domain or f.domain not in (sp.ZZ, QQ):
         return None
-    return _largest([sp.Abs(r) for r in f.all_roots()])
+    return _root_modulus(f)
+
+
+def _root_modulus(f: sp.Poly) -> sp.Expr | None:
+    """Largest modulus of the roots of an irreducible factor over Q, as ``CRootOf``; None if a complex pair has it."""
+    # Decimals decide, and only real roots are isolated: to evaluate one complex CRootOf may take ten seconds.
+    roots = numeric_roots(f, _DIGITS)
+    top = max(map(sp.Abs, roots))
+    if not any(r.is_real and _reaches(sp.Abs(r), top) for r in roots):
+        return None
+    return _largest([sp.Abs(r) for r in f.real_roots()])
 
 
 def _largest(moduli: list[sp.Expr]) -> sp.Expr:
     """The largest of some numbers; of equal ones the shortest expression."""
-    top = max(sp.N(m, 40) for m in moduli)
-    return min((m for m in moduli if sp.N(m, 40) >= top * (1 - sp.Float("1e-30", 40))), key=sp.count_ops)
+    if len(moduli) == 1:
+        return moduli[0]
+    sizes = [sp.N(m, _DIGITS) for m in moduli]
+    return min((m for m, size in zip(moduli, sizes, strict=True) if _reaches(size, max(sizes))), key=sp.count_ops)
+
+
+def _reaches(size: sp.Expr, top: sp.Expr) -> bool:
+    return bool(size >= top * (1 - sp.Float("1e-30", _DIGITS)))
 
 
 def dominant_modulus(p: sp.Poly) -> sp.Expr | None:
@@ -43,7 +86,8 @@ def dominant_modulus(p: sp.Poly) -> sp.Expr | None:
     -------
     sympy.Expr or None
         Radicals for factors of degree at most 2, ``CRootOf`` beyond if the coefficients are rational; ``Max`` of the
-        factors' moduli if they contain symbols; None if a factor of degree 3 or more contains symbols.
+        factors' moduli if they contain symbols; None if a factor of degree 3 or more contains symbols, or has a
+        complex pair as its largest roots.
 
     Examples
     --------

@@ -11,14 +11,9 @@ in the number field that it generates.
 from __future__ import annotations
 
 import math
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import groupby, pairwise
-from types import FrameType
 from typing import Any, Literal
 
 import mpmath
@@ -40,58 +35,13 @@ from gamedyn.stability.schur_cohn import (
 )
 from gamedyn.stability.stable_steps import StableSteps
 from gamedyn.stability.step_conditions import step_conditions
-from gamedyn.stability.step_scan import scan_steps
+from gamedyn.stability.step_scan import polynomial_radius, scan_steps
+from gamedyn.stability.time_limit import Clock, OutOfTime, limited_time
 
 __all__ = ["StableSteps", "dominant_modulus", "stable_region"]
 
 SemisimpleCheck = Callable[[sp.Expr], bool]
 _Status = Literal["stable", "neutral", "unstable"]
-
-
-# --- time -------------------------------------------------------------------------------------------------------------
-
-
-class _OutOfTime(Exception):
-    pass
-
-
-class _Clock:
-    def __init__(self, limit: float) -> None:
-        self.end = time.monotonic() + limit
-
-    def check(self) -> None:
-        if time.monotonic() > self.end:
-            raise _OutOfTime
-
-
-@contextmanager
-def _interrupted_after(limit: float) -> Iterator[_Clock]:
-    """Checks between sub-steps everywhere; in the main thread also a timer that interrupts a long SymPy call."""
-    clock = _Clock(limit)
-    armed = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    if not armed:
-        yield clock
-        return
-
-    running = True
-
-    def ring(signum: int, frame: FrameType | None) -> None:
-        if running:
-            raise _OutOfTime
-
-    began = time.monotonic()
-    handler = signal.signal(signal.SIGALRM, ring)
-    remaining, interval = signal.getitimer(signal.ITIMER_REAL)
-    try:
-        # It rings again: an exception raised inside a destructor or a callback is swallowed by the interpreter.
-        signal.setitimer(signal.ITIMER_REAL, max(limit, 1e-6), 0.2)
-        yield clock
-    finally:
-        running = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler if handler is not None else signal.SIG_DFL)
-        if remaining:
-            signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - began), 1e-3), interval)
 
 
 # --- exact ------------------------------------------------------------------------------------------------------------
@@ -148,7 +98,7 @@ def _boundary_status(
     return _status(parts, powers, root.value, semisimple_check)
 
 
-def _sorted_roots(critical: list[list[sp.Poly]], clock: _Clock) -> tuple[list[RealRoot], list[mpmath.mpf]]:
+def _sorted_roots(critical: list[list[sp.Poly]], clock: Clock) -> tuple[list[RealRoot], list[mpmath.mpf]]:
     """The boundary points in order, and as numbers accurate to a small part of the gaps between them."""
     roots: list[RealRoot] = []
     for m in dict.fromkeys(m for c in critical for m in c):
@@ -204,7 +154,7 @@ def _exact_region(
     factored: list[tuple[sp.Poly, int]],
     h: sp.Symbol,
     domain: Domain,
-    clock: _Clock,
+    clock: Clock,
     semisimple_check: SemisimpleCheck | None,
 ) -> StableSteps:
     factors, powers = [f for f, _ in factored], [k for _, k in factored]
@@ -231,6 +181,25 @@ def _why_empty(factors: list[sp.Poly]) -> str:
         if is_self_reciprocal(f):
             return f"the roots of {f.as_expr()} come in pairs zeta, 1/zeta or lie at 1 or -1, whatever the step"
     return "at every step some root has modulus at least 1"
+
+
+def _timed_region(
+    numerator: sp.Expr,
+    zeta: sp.Symbol,
+    h: sp.Symbol,
+    max_degree: int,
+    clock: Clock,
+    semisimple_check: SemisimpleCheck | None,
+) -> StableSteps | str:
+    """The exact set, or a sentence saying why there is none."""
+    domain = _coefficient_field(numerator, zeta, h)
+    if isinstance(domain, str):
+        return domain
+    factored = irreducible_factors(sp.Poly(numerator, zeta, h), h, domain)
+    largest = max((f.degree() for f, _ in factored), default=0)
+    if largest > max_degree:
+        return f"an irreducible factor has degree {largest} > max_degree = {max_degree}"
+    return _exact_region(factored, h, domain, clock, semisimple_check)
 
 
 # --- free symbols -----------------------------------------------------------------------------------------------------
@@ -299,6 +268,7 @@ def stable_region(
     max_degree: int = 8,
     search: tuple[float, float] = (1e-4, 1e2),
     semisimple_check: SemisimpleCheck | None = None,
+    fallback: Callable[[], StableSteps] | None = None,
 ) -> StableSteps:
     """The steps h > 0 at which every root of p is strictly inside the unit circle.
 
@@ -322,6 +292,8 @@ def stable_region(
         ``check(h)`` says whether the eigenvalues on the circle of the *matrix* at the step h are semisimple. It is
         asked only where p has a repeated root on the circle: the polynomial cannot tell a Jordan block from the
         identity. A cell is asked at one interior point. Without it, a repeated root on the circle is not neutral.
+    fallback : callable, optional
+        The answer where the time is up; by default a scan of the roots of p.
 
     Returns
     -------
@@ -349,25 +321,20 @@ def stable_region(
     zeta = p.gens[0]
     if zeta == parameter:
         raise ValueError(f"the first generator of p must be zeta, got {zeta}, which is the step itself")
-    numerator = _numerator(p, zeta, parameter)
-    if numerator.free_symbols - {zeta, parameter}:
-        try:
-            with _interrupted_after(time_limit):
-                return _conditional_region(numerator, zeta, parameter, max_degree)
-        except _OutOfTime:
-            raise TimeoutError(f"no conditions after {time_limit} s: give the free symbols values") from None
-    reason = f"the exact set takes more than {time_limit} s"
     try:
-        with _interrupted_after(time_limit) as clock:
-            domain = _coefficient_field(numerator, zeta, parameter)
-            if isinstance(domain, str):
-                reason = domain
-            else:
-                factored = irreducible_factors(sp.Poly(numerator, zeta, parameter), parameter, domain)
-                largest = max((f.degree() for f, _ in factored), default=0)
-                if largest <= max_degree:
-                    return _exact_region(factored, parameter, domain, clock, semisimple_check)
-                reason = f"an irreducible factor has degree {largest} > max_degree = {max_degree}"
-    except _OutOfTime:
-        pass
-    return scan_steps(numerator, zeta, parameter, search, reason)
+        with limited_time(time_limit) as clock:
+            numerator = _numerator(p, zeta, parameter)
+            found = (
+                _conditional_region(numerator, zeta, parameter, max_degree)
+                if numerator.free_symbols - {zeta, parameter}
+                else _timed_region(numerator, zeta, parameter, max_degree, clock, semisimple_check)
+            )
+    except OutOfTime:
+        if fallback is not None:
+            return fallback()
+        if p.free_symbols_in_domain - {parameter}:
+            raise TimeoutError(f"no conditions after {time_limit} s: give the free symbols values") from None
+        numerator, found = _numerator(p, zeta, parameter), f"the exact set takes more than {time_limit} s"
+    if isinstance(found, StableSteps):
+        return found
+    return scan_steps(polynomial_radius(numerator, zeta, parameter), parameter, search, found)

@@ -37,8 +37,8 @@ class Rotation:
 
     @property
     def mean_imaginary_share(self) -> float:
-        """The mean of `imaginary_share`."""
-        return float(np.mean(self.imaginary_share))
+        """The mean of `imaginary_share`, NaN where no eigenvalue was found."""
+        return float(np.mean(self.imaginary_share)) if len(self.imaginary_share) else float("nan")
 
     def __repr__(self) -> str:
         low, high = self.interval

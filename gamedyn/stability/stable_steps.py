@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import sympy as sp
+
+from gamedyn.games.functions import exact_number
 
 __all__ = ["StableSteps"]
 
@@ -56,12 +57,12 @@ class StableSteps:
         ValueError
             If a free symbol has no value.
         """
-        step = _exact_number(h)
+        step = exact_number(h)
         if step <= 0:
             return False
         if self.kind != "conditions":
             return bool(self.stable.contains(step))
-        at = {self.parameter: step} | {s: _exact_number(v) for s, v in (values or {}).items()}
+        at = {self.parameter: step} | {s: exact_number(v) for s, v in (values or {}).items()}
         truth = sp.And(*(c.subs(at) for c in self.conditions))
         if truth not in (sp.true, sp.false):
             raise ValueError(f"the step {h} is undecided: {truth} is left. Give values for {truth.free_symbols}.")
@@ -86,14 +87,10 @@ class StableSteps:
         return "\n".join([*lines, f"  ({self.reason})"] if self.reason else lines)
 
 
-def _exact_number(x: Any) -> sp.Expr:
-    return sp.Rational(repr(float(x))) if isinstance(x, (float, np.floating)) else sp.sympify(x)
-
-
 def _spell(s: sp.Set, h: sp.Symbol) -> str:
     """One interval after the other, exact ends followed by their decimals."""
     if s is sp.S.EmptySet:
-        return "no step"
+        return "no step" if h.name in ("h", "eta") else f"no {h} > 0"
     return " or ".join(_spell_part(part, h) for part in (s.args if isinstance(s, sp.Union) else (s,)))
 
 

@@ -9,10 +9,10 @@ import sympy as sp
 
 from gamedyn.stability.stable_steps import StableSteps
 
-__all__ = ["scan_steps"]
+__all__ = ["polynomial_radius", "scan_steps"]
 
 
-def _radius_function(p: sp.Expr, zeta: sp.Symbol, h: sp.Symbol) -> Callable[[np.ndarray], np.ndarray]:
+def polynomial_radius(p: sp.Expr, zeta: sp.Symbol, h: sp.Symbol) -> Callable[[np.ndarray], np.ndarray]:
     """h of shape (m,) -> max |root|, shape (m,); inf where the leading coefficient vanishes or overflows."""
     rows = [np.array([float(sp.N(c, 17)) for c in sp.Poly(a, h).all_coeffs()]) for a in sp.Poly(p, zeta).all_coeffs()]
     degree = len(rows) - 1
@@ -35,16 +35,34 @@ def _radius_function(p: sp.Expr, zeta: sp.Symbol, h: sp.Symbol) -> Callable[[np.
 
 
 def scan_steps(
-    numerator: sp.Expr, zeta: sp.Symbol, h: sp.Symbol, search: tuple[float, float], reason: str
+    radius: Callable[[np.ndarray], np.ndarray],
+    h: sp.Symbol,
+    search: tuple[float, float],
+    reason: str,
+    samples: int = 2000,
 ) -> StableSteps:
-    radius = _radius_function(numerator, zeta, h)
+    """The steps with radius < 1 among `samples` between the ends of `search`, the ends of the intervals bisected.
+
+    Parameters
+    ----------
+    radius : callable
+        h of shape `(m,)` -> spectral radius, shape `(m,)`.
+    h : Symbol
+        The step.
+    search : (float, float)
+        The smallest and the largest step looked at.
+    reason : str
+        Why the answer is not exact.
+    samples : int
+        Windows narrower than the gaps of this geometric grid can be missed.
+    """
 
     def stable(steps: np.ndarray) -> np.ndarray:
         # Rounding spreads a multiple root around its place but keeps the mean, so the largest modulus of a cluster
         # on the circle does not fall below 1 by more than a few units in the last place.
         return radius(steps) < 1 - 1e-12
 
-    steps = np.geomspace(*search, 2000)
+    steps = np.geomspace(*search, samples)
     inside = stable(steps)
     edges = []
     for i in np.flatnonzero(inside[1:] != inside[:-1]):
@@ -56,5 +74,5 @@ def scan_steps(
     ends = [search[0]] * bool(inside[0]) + edges + [search[1]] * bool(inside[-1])
     pairs = zip(ends[::2], ends[1::2], strict=True)
     found = sp.Union(*(sp.Interval.open(sp.Float(float(a)), sp.Float(float(b))) for a, b in pairs))
-    scanned = f"{reason}; 2000 steps between {search[0]:g} and {search[1]:g}, neutral steps not looked for"
+    scanned = f"{reason}; {samples} steps between {search[0]:g} and {search[1]:g}, neutral steps not looked for"
     return StableSteps("numeric", found, sp.S.EmptySet, (), scanned, h)

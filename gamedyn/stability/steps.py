@@ -10,19 +10,40 @@ import numpy as np
 import sympy as sp
 
 from gamedyn.games.field import NotInThisWorld
-from gamedyn.games.functions import exact_number
 from gamedyn.games.linear import ScalarField
-from gamedyn.maps.stepmap import StepMap, linear_jacobian
+from gamedyn.maps.linear_step import linear_jacobian
+from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.rule import is_scheduled
-from gamedyn.stability.jacobian import as_point
 from gamedyn.stability.modulus import dominant_modulus
 from gamedyn.stability.regions import stable_region
 from gamedyn.stability.stable_steps import StableSteps
+from gamedyn.stability.step_jacobian import (
+    ZETA,
+    float_radius,
+    free_map,
+    free_names,
+    refuse_preconditioner,
+    require_equilibrium,
+    step_jacobian,
+    step_polynomial,
+)
+from gamedyn.stability.step_scan import scan_steps
+from gamedyn.stability.time_limit import OutOfTime, limited_time
 
-ZETA = sp.Symbol("zeta")
-FIXED = 1e-3  # how far one step may move what is called a fixed point: equilibria are often given to 4 digits
+__all__ = [
+    "ZETA",
+    "BestStep",
+    "best_step",
+    "spectral_radius",
+    "stability_polynomial",
+    "stable_steps",
+    "step_jacobian",
+    "step_polynomial",
+]
+
 MAX_DIMENSION = 8  # extended dimension up to which regions are exact
 SEARCH = (1e-4, 1e2)
+TIME_LIMIT = 5.0  # seconds of algebra, all parts of it together
 
 
 def spectral_radius(T: StepMap, z: Any) -> Any:
@@ -46,7 +67,7 @@ def spectral_radius(T: StepMap, z: Any) -> Any:
         For a preconditioned method, whose normalised step has no Jacobian at an equilibrium, and for
         an aperiodic schedule.
     ValueError
-        If an exact answer has no closed form because of free symbols, or z is no fixed point.
+        If an exact answer has no closed form because of free symbols, or v does not vanish at z.
 
     Examples
     --------
@@ -56,7 +77,7 @@ def spectral_radius(T: StepMap, z: Any) -> Any:
     """
     matrix = step_jacobian(T, z)
     if not isinstance(matrix, sp.MatrixBase):
-        return float(np.max(np.abs(np.linalg.eigvals(matrix))))
+        return _largest_modulus(matrix)
     p = sp.Poly(matrix.charpoly(ZETA).as_expr(ZETA), ZETA)
     radius = dominant_modulus(p)
     if radius is not None:
@@ -67,60 +88,6 @@ def spectral_radius(T: StepMap, z: Any) -> Any:
             f"give them values, or use stable_steps"
         )
     return max(abs(complex(r)) for r in p.nroots(n=30, maxsteps=200))
-
-
-def step_jacobian(T: StepMap, z: Any) -> Any:
-    """DT at a fixed point: SymPy where everything is exact, NumPy otherwise; a period's product for a schedule."""
-    if T.method.preconditioner is not None:
-        name = type(T.method.preconditioner).__name__
-        raise NotInThisWorld(
-            "spectral_radius",
-            "analysis",
-            f"the step of {name} has no Jacobian at an equilibrium; analyse {name}.frozen(state)",
-        )
-    if is_scheduled(T.method.rule):
-        return _period_jacobian(T, z)
-    point = as_point(z)
-    if isinstance(point, sp.MatrixBase) and T.is_exact:
-        s = T.start(point)
-        _check_fixed(T, s)
-        return T.jacobian(s)
-    s = T.start(_floats(point))
-    _check_fixed(T, s)
-    matrix = T.jacobian(s)
-    return matrix if isinstance(matrix, np.ndarray) else matrix.detach().cpu().double().numpy()
-
-
-def _check_fixed(T: StepMap, s: Any) -> None:
-    """Refuse a point that one step moves by more than rounding of its digits explains."""
-    moved = T(s) - s
-    if isinstance(moved, sp.MatrixBase):
-        sizes = [abs(float(m)) for m in moved if m.is_number]
-    else:
-        sizes = [float(abs(m)) for m in moved]
-    if any(not size <= FIXED for size in sizes):
-        raise ValueError(
-            f"the point is not fixed: one step of {T!r} moves it by {max(sizes):.3g}. "
-            f"Give an equilibrium (gd.equilibria), or take T.jacobian(s) for the Jacobian elsewhere"
-        )
-
-
-def _period_jacobian(T: StepMap, z: Any) -> Any:
-    values = T.method.rule.values
-    if not isinstance(values, tuple):
-        raise NotInThisWorld(
-            "spectral_radius",
-            "analysis",
-            "an aperiodic schedule has none; give a tuple (one period), or measure the rate",
-        )
-    product = step_jacobian(T.at(0), z)
-    for k in range(1, len(values)):
-        product = step_jacobian(T.at(k), z) @ product
-    return product
-
-
-def _floats(z: Any) -> Any:
-    return z if hasattr(z, "requires_grad") else [float(e) for e in z]
 
 
 def stability_polynomial(T: StepMap) -> sp.Poly:
@@ -161,29 +128,6 @@ def stability_polynomial(T: StepMap) -> sp.Poly:
     return sp.Poly(sp.fraction(p)[0], ZETA)
 
 
-def step_symbol(parameter: str) -> sp.Symbol:
-    """The positive symbol that stands for a method's coefficient: eta for a step size."""
-    name = parameter.rpartition(".")[2]
-    return sp.Symbol("eta" if name == "lr" else name, positive=True)
-
-
-def step_polynomial(T: StepMap, z: Any, parameter: str = "lr") -> tuple[sp.Poly, sp.Symbol, Any]:
-    """The characteristic polynomial in ζ of DT with one coefficient left free, its symbol and DT."""
-    h = step_symbol(parameter)
-    point = sp.ImmutableMatrix([exact_number(e) for e in np.ravel(np.asarray(z, dtype=object))])
-    free = T.with_parameter(parameter, h)
-    matrix = free.jacobian(free.start(point))
-    if not _is_exact_point(z):
-        matrix = matrix.applyfunc(
-            lambda e: e.xreplace({n: sp.Float(n, 17) for n in e.atoms(sp.Rational) if not n.is_Integer})
-        )
-    return sp.Poly(matrix.charpoly(ZETA).as_expr(ZETA), ZETA), h, matrix
-
-
-def _is_exact_point(z: Any) -> bool:
-    return isinstance(as_point(z), sp.MatrixBase) and not any(sp.sympify(e).has(sp.Float) for e in z)
-
-
 def stable_steps(T: StepMap, z: Any, parameter: str = "lr") -> StableSteps:
     """For which values of one coefficient the method settles at z.
 
@@ -209,15 +153,32 @@ def stable_steps(T: StepMap, z: Any, parameter: str = "lr") -> StableSteps:
     >>> gd.stable_steps(T, [0, 0]).stable
     Interval.open(0, sqrt(3)/3)
     """
-    if "exact" not in T.game.worlds or T.dim > MAX_DIMENSION or not _traceable(T):
-        return _numeric_region(T, z, parameter)
-    p, h, matrix = step_polynomial(T, z, parameter)
+    refuse_preconditioner(T)
+    require_equilibrium(T, z)
+    if "exact" not in T.game.worlds or is_scheduled(T.method.rule):
+        return _scanned(T, z, parameter, "no formulas")
+    if T.dim > MAX_DIMENSION:
+        return _scanned(T, z, parameter, f"extended dimension {T.dim} > {MAX_DIMENSION}")
+    late = f"the exact set takes more than {TIME_LIMIT:g} s"
+    try:
+        with limited_time(TIME_LIMIT) as clock:
+            p, h, matrix = step_polynomial(T, z, parameter)
+    except OutOfTime:
+        return _scanned(T, z, parameter, late)
     check = _semisimple_check(matrix, h) if not p.free_symbols_in_domain - {h} else None
-    return stable_region(p, h, semisimple_check=check)
+    return stable_region(
+        p, h, time_limit=clock.left, semisimple_check=check, fallback=lambda: _scanned(T, z, parameter, late)
+    )
 
 
-def _traceable(T: StepMap) -> bool:
-    return T.method.preconditioner is None and not is_scheduled(T.method.rule)
+def _scanned(T: StepMap, z: Any, parameter: str, reason: str) -> StableSteps:
+    """The stable steps in floats, from ρ(DT) on a grid."""
+    free, h = free_map(T, parameter)
+    unbound = free_names(free, z) - {h.name, *T.params}
+    if unbound:
+        raise TimeoutError(f"no conditions: {reason}. Give the free symbols {sorted(unbound)} values")
+    samples = 2000 if "exact" in T.game.worlds else 400
+    return scan_steps(float_radius(T, z, parameter), h, SEARCH, reason, samples)
 
 
 def _semisimple_check(matrix: sp.MatrixBase, h: sp.Symbol) -> Callable[[sp.Expr], bool]:
@@ -237,40 +198,6 @@ def _semisimple_check(matrix: sp.MatrixBase, h: sp.Symbol) -> Callable[[sp.Expr]
         return True
 
     return check
-
-
-def _numeric_region(T: StepMap, z: Any, parameter: str, samples: int = 400) -> StableSteps:
-    """A scan of the spectral radius over SEARCH with bisected ends, labelled numeric."""
-    h = step_symbol(parameter)
-    radius = _radius_of(T, z, parameter)
-    grid = np.geomspace(*SEARCH, samples)
-    stable = np.array([radius(x) < 1 for x in grid])
-    edges = [_bisect(radius, grid[k], grid[k + 1]) for k in range(samples - 1) if stable[k] != stable[k + 1]]
-    ends = ([grid[0]] if stable[0] else []) + edges + ([grid[-1]] if stable[-1] else [])
-    pieces = [sp.Interval.open(float(a), float(b)) for a, b in zip(ends[::2], ends[1::2], strict=True)]
-    why = f"extended dimension {T.dim} > {MAX_DIMENSION}" if T.dim > MAX_DIMENSION else "no formulas"
-    return StableSteps("numeric", sp.Union(*pieces), sp.S.EmptySet, reason=f"{why}; scanned {SEARCH}", parameter=h)
-
-
-def _radius_of(T: StepMap, z: Any, parameter: str) -> Callable[[float], float]:
-    """h -> ρ(DT), in floats."""
-
-    def radius(value: float) -> float:
-        moved = T.with_parameter(parameter, float(value))
-        matrix = step_jacobian(moved, _floats(as_point(z)))
-        if not np.all(np.isfinite(matrix)):
-            return np.inf
-        return float(np.max(np.abs(np.linalg.eigvals(matrix))))
-
-    return radius
-
-
-def _bisect(radius: Callable[[float], float], a: float, b: float) -> float:
-    inside = radius(a) < 1
-    for _ in range(60):
-        middle = np.sqrt(a * b)
-        a, b = (middle, b) if (radius(middle) < 1) == inside else (a, middle)
-    return float(np.sqrt(a * b))
 
 
 # the best step ---------------------------------------------------------------------------------------
@@ -319,29 +246,32 @@ def best_step(T: StepMap, z: Any, parameter: str = "lr", region: StableSteps | N
     region = stable_steps(T, z, parameter) if region is None else region
     if region.kind == "conditions" or region.stable is sp.S.EmptySet:
         return None
-    numeric = _numeric_radius(T, z, parameter)
-    found = _minimise(numeric, region.stable)
-    if found is None:
-        return None
-    step, rate = found
-    if region.kind == "exact":
-        for candidate in _candidates(T, z, parameter, step):
-            radius = dominant_modulus(_poly_at(T, z, parameter, candidate))
-            if radius is not None and float(radius) <= rate + 1e-9:
-                return BestStep(candidate, sp.radsimp(sp.sqrtdenest(radius)))
-    return BestStep(step, rate)
+    require_equilibrium(T, z)
+    found = _minimise(float_radius(T, z, parameter), region.stable)
+    if found is None or region.kind != "exact":
+        return None if found is None else BestStep(*found)
+    try:
+        with limited_time(TIME_LIMIT):
+            p, h, _ = step_polynomial(T, z, parameter)
+            return _closed_form(p, h, *found) or BestStep(*found)
+    except OutOfTime:
+        return BestStep(*found)
 
 
-def _numeric_radius(T: StepMap, z: Any, parameter: str) -> Callable[[float], float]:
-    """h -> ρ from the matrix printed once, where the game has formulas."""
-    if "exact" not in T.game.worlds:
-        return _radius_of(T, z, parameter)
-    _, h, matrix = step_polynomial(T, z, parameter)
-    function = sp.lambdify(h, sp.Matrix(matrix), "numpy")
-    return lambda x: float(np.max(np.abs(np.linalg.eigvals(np.array(function(x), dtype=float)))))
+def _largest_modulus(matrix: np.ndarray) -> float:
+    return float(np.max(np.abs(np.linalg.eigvals(matrix))))
 
 
-def _minimise(radius: Callable[[float], float], stable: sp.Set) -> tuple[float, float] | None:
+def _closed_form(p: sp.Poly, h: sp.Symbol, step: float, rate: float) -> BestStep | None:
+    """The optimum as radicals, where one of the candidates is no worse than the numeric one."""
+    for candidate in _candidates(p, h, step):
+        radius = dominant_modulus(sp.Poly(sp.expand(p.as_expr().subs(h, candidate)), ZETA, extension=True))
+        if radius is not None and float(radius) <= rate + 1e-9:
+            return BestStep(candidate, sp.radsimp(sp.sqrtdenest(radius)))
+    return None
+
+
+def _minimise(radius: Callable[[np.ndarray], np.ndarray], stable: sp.Set) -> tuple[float, float] | None:
     from scipy.optimize import minimize_scalar
 
     best: tuple[float, float] | None = None
@@ -350,25 +280,21 @@ def _minimise(radius: Callable[[float], float], stable: sp.Set) -> tuple[float, 
         unbounded = piece.end == sp.oo
         high = SEARCH[1] if unbounded else float(piece.end)
         grid = np.linspace(low, high, 401)[1:-1] if not unbounded else np.geomspace(SEARCH[0], high, 400)
-        values = [radius(x) for x in grid]
+        values = radius(grid)
         k = int(np.argmin(values))
         if unbounded and k == len(grid) - 1:
             return None
         bracket = (grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)])
-        result = minimize_scalar(radius, bounds=bracket, method="bounded", options={"xatol": 1e-12})
-        pair = (float(result.x), float(result.fun)) if result.fun < values[k] else (float(grid[k]), values[k])
+        result = minimize_scalar(
+            lambda x: float(radius(np.array([x]))[0]), bounds=bracket, method="bounded", options={"xatol": 1e-12}
+        )
+        pair = (float(result.x), float(result.fun)) if result.fun < values[k] else (float(grid[k]), float(values[k]))
         best = pair if best is None or pair[1] < best[1] else best
     return best
 
 
-def _poly_at(T: StepMap, z: Any, parameter: str, value: sp.Expr) -> sp.Poly:
-    p, h, _ = step_polynomial(T, z, parameter)
-    return sp.Poly(sp.expand(p.as_expr().subs(h, value)), ZETA, extension=True)
-
-
-def _candidates(T: StepMap, z: Any, parameter: str, near: float) -> list[sp.Expr]:
+def _candidates(p: sp.Poly, h: sp.Symbol, near: float) -> list[sp.Expr]:
     """Closed forms close to the numeric optimum, the simplest first."""
-    p, h, _ = step_polynomial(T, z, parameter)
     if p.free_symbols_in_domain - {h}:
         return []
     conditions: list[sp.Expr] = []

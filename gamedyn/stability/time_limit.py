@@ -2,40 +2,76 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
-__all__ = ["OutOfTime", "limited_time"]
+__all__ = ["Clock", "OutOfTime", "limited_time"]
 
 
 class OutOfTime(BaseException):
     """Raised inside a time limit; not an Exception, which SymPy's searches would swallow."""
 
 
+class Clock:
+    """What is left of a time limit."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds, 0 at the end."""
+        return max(0.0, self.end - time.monotonic())
+
+    def check(self) -> None:
+        """Raise OutOfTime at the end: between sub-steps, for the threads that no timer interrupts."""
+        if self.left == 0:
+            raise OutOfTime
+
+
 @contextmanager
-def limited_time(seconds: float) -> Iterator[None]:
+def limited_time(seconds: float) -> Iterator[Clock]:
     """Interrupt the body after so many seconds, on the main thread and where signals exist.
 
-    The handler and the timer that were there before go on afterwards.
+    Elsewhere the body ends only where it asks the clock. The handler and the timer that were there before go on
+    afterwards.
     """
+    clock = Clock(seconds)
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
+        yield clock
         return
 
-    def interrupt(*_: Any) -> None:
-        raise OutOfTime
+    running = True
 
-    handler = signal.signal(signal.SIGALRM, interrupt)
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        if running and not _drops_exceptions(frame):
+            raise OutOfTime
+
     began = time.monotonic()
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
+    handler = signal.signal(signal.SIGALRM, interrupt)
+    left, interval = signal.getitimer(signal.ITIMER_REAL)
     try:
-        yield
+        # It rings again where the first ring found the interpreter in a destructor or a callback.
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6), 0.2)
+        yield clock
     finally:
+        running = False
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
+        signal.signal(signal.SIGALRM, handler if handler is not None else signal.SIG_DFL)
         if left:
             signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - began), 1e-3), interval)
+
+
+def _drops_exceptions(frame: FrameType | None) -> bool:
+    """Whether the interpreter would only report an exception raised here: in a destructor or a collector's callback."""
+    callbacks = {getattr(c, "__code__", None) for c in gc.callbacks}
+    while frame is not None:
+        if frame.f_code in callbacks or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False

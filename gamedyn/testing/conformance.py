@@ -405,7 +405,7 @@ def _tape_images(T: StepMap, orbit: Sequence[np.ndarray]) -> list[np.ndarray]:
     for k, s in enumerate(orbit[:-1]):
         values = dict(zip(T.trace.inputs, np.split(s, np.cumsum(T.trace.sizes)[:-1]), strict=True))
         evaluator = ArrayEvaluator(values)
-        evaluator.params = dict(zip(T.trace.parameters(), T.parameter_values(k), strict=True))
+        evaluator.params = dict(zip(T.trace.parameters(), T.array.values(k), strict=True))
         images.append(np.concatenate(evaluator(T.trace.outputs)))
     return images
 
@@ -421,12 +421,4 @@ def _exact_images(T: StepMap, orbit: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def kernel_steps(T: StepMap, S: np.ndarray, steps: int) -> np.ndarray:
     """States `(D, batch)` after `steps` steps of the compiled Numba kernel."""
-    from gamedyn.maps.kernels import load_numba
-    from gamedyn.maps.printers import numba_source
-
-    rows = [[np.ravel(v) for v in T.parameter_values(k)] for k in range(steps if len(T.trace.parameters()) else 1)]
-    width = max((len(v) for row in rows for v in row), default=1)
-    P = np.array([[np.broadcast_to(v, (width,)) for v in row] for row in rows]).reshape(len(rows), -1, width)
-    result = np.array(S, dtype=float, order="C")
-    load_numba(numba_source(T.program)).run(result, np.ascontiguousarray(P, dtype=float), steps)
-    return result
+    return T.array.run(np.asarray(S, dtype=float), 0, steps, T.is_scheduled)

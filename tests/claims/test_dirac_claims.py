@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sympy as sp
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import gamedyn as gd
 
@@ -16,6 +18,16 @@ def flow_eigenvalues(game):
     """Eigenvalues of the flow's matrix -J, the papers' sign, sorted by imaginary part."""
     values = [sp.simplify(-v) for v in gd.jacobian(game, sp.Matrix([0, 0])).eigenvalues()]
     return set(values)
+
+
+R1 = gd.games.dirac_gan("gan", penalty=gd.games.R1(GAMMA))
+NOISE = gd.games.dirac_gan("gan", penalty=gd.games.InstanceNoise(sp.Symbol("sigma", positive=True)))
+
+
+def numeric_eigenvalues(game, **params):
+    """The same in floats, for values of the game's parameters, sorted."""
+    T = gd.StepMap(gd.Simultaneous(1.0), game, params=params)  # DT = I - J
+    return np.sort_complex(np.linalg.eigvals(T.jacobian(T.start([0.0, 0.0])) - np.eye(2)))
 
 
 @pytest.mark.parametrize(("loss", "speed"), [("gan", "1/2"), ("non_saturating", "1/2"), ("wgan", "1")])
@@ -34,6 +46,16 @@ def test_m21_r1_eigenvalues_and_critical_weight():
     assert [r for r in sp.solve(discriminant, GAMMA) if r > 0] == [1]
 
 
+@given(st.floats(0.01, 3))
+def test_m21_players_circle_under_r1_iff_its_weight_is_below_one(gamma):
+    assume(abs(gamma - 1) > 1e-3)
+    values = numeric_eigenvalues(R1, gamma=gamma)
+    root = np.emath.sqrt(gamma**2 / 4 - 1 / 4)
+    assert values == pytest.approx(np.sort_complex([-gamma / 2 - root, -gamma / 2 + root]), abs=1e-9)
+    assert (np.max(np.abs(values.imag)) > 0) == (gamma < 1)
+    assert np.max(values.real) < 0
+
+
 def test_m22_instance_noise_eigenvalues_and_critical_variance():
     s = sp.Symbol("sigma", positive=True)
     game = gd.games.dirac_gan("gan", penalty=gd.games.InstanceNoise(s))
@@ -42,6 +64,16 @@ def test_m22_instance_noise_eigenvalues_and_critical_variance():
     p = (-gd.jacobian(game, sp.Matrix([0, 0])).to_dense()).charpoly(x).as_expr()
     assert sp.expand(p - (x - (-(s**2) / 4 + root)) * (x - (-(s**2) / 4 - root))) == 0
     assert [r for r in sp.solve(sp.discriminant(p, x), s) if r.is_positive] == [sp.sqrt(2)]
+
+
+@given(st.floats(0.1, 2.5))
+def test_m22_players_circle_under_instance_noise_iff_its_variance_is_below_two(sigma):
+    assume(abs(sigma**2 - 2) > 1e-3)
+    values = numeric_eigenvalues(NOISE, sigma=sigma)
+    root = np.emath.sqrt(sigma**4 / 16 - 1 / 4)
+    assert values == pytest.approx(np.sort_complex([-(sigma**2) / 4 - root, -(sigma**2) / 4 + root]), abs=1e-9)
+    assert (np.max(np.abs(values.imag)) > 0) == (sigma**2 < 2)
+    assert np.max(values.real) < 0
 
 
 def test_m23_consensus_eigenvalues_are_never_critical():
@@ -74,6 +106,18 @@ def test_m24_alternating_multipliers_lie_on_the_circle_iff_alpha_is_at_most_two(
         expected = np.array([1 - alpha**2 / 2 + root, 1 - alpha**2 / 2 - root])
         assert np.sort_complex(values) == pytest.approx(np.sort_complex(expected), abs=1e-7)
         assert (np.max(np.abs(values)) > 1 + 1e-6) == (alpha > 2)
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.floats(0.01, 4))
+def test_m24_alternating_steps_stay_on_the_circle_iff_alpha_is_below_two(n_g, n_d, alpha):
+    assume(abs(alpha - 2) > 1e-3)
+    h = 2 * alpha / np.sqrt(n_g * n_d)
+    T = gd.StepMap(gd.Alternating(h, steps=(n_g, n_d)), gd.games.dirac_gan("gan"))
+    moduli = np.abs(np.linalg.eigvals(T.jacobian(T.start([0.0, 0.0]))))
+    if alpha < 2:
+        assert moduli == pytest.approx([1, 1], abs=1e-9)
+    else:
+        assert max(moduli) > 1 + 1e-3
 
 
 def test_m24_the_neutral_steps_of_alternating_gda_are_exact():

@@ -181,3 +181,18 @@ def test_step_sizes_and_constants_that_cannot_exist_are_refused():
         gs.step_sizes(0.9995, 1.0005, away_from=(1.0,))
     with pytest.raises(ValueError, match="0 < mu < L"):
         gs.strongly_monotone_games(mu=2.0, L=1.0)
+
+
+def test_costs_with_a_maximum_have_a_field_in_every_world():
+    x, y = sp.symbols("x y", real=True)
+    game = zero_sum(sp.Max(x, 0) ** 2 * y + sp.Max(x, y), "x", "y")
+    for z, expected in (([2.0, 0.5], [3.0, -4.0]), ([-1.0, 0.5], [0.0, -1.0])):
+        np.testing.assert_allclose(game.field("array")(np.array(z)), expected)
+        np.testing.assert_allclose(game.field("neural")(torch.tensor(z, dtype=torch.float64)).detach(), expected)
+        step = StepMap(Simultaneous(0.1), game)
+        np.testing.assert_allclose(step(step.start(z)), np.array(z) - 0.1 * np.array(expected))
+
+
+def test_binding_a_symbol_is_refused():
+    with pytest.raises(ValueError, match="numbers"):
+        zero_sum("a*x*y", "x", "y").bind(a=sp.Symbol("k"))

@@ -10,7 +10,7 @@ import pytest
 
 from gamedyn.games.symbolic import zero_sum
 from gamedyn.maps import kernels
-from gamedyn.maps.printers import numba_source
+from gamedyn.maps.printed import Printout
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.basic import Simultaneous
 
@@ -19,10 +19,10 @@ SCRIPT = textwrap.dedent(
     import sys, numpy as np
     from gamedyn.games.symbolic import zero_sum
     from gamedyn.maps import kernels
-    from gamedyn.maps.printers import numba_source
+    from gamedyn.maps.printed import Printout
     from gamedyn.maps.stepmap import StepMap
     from gamedyn.rules.basic import Simultaneous
-    module = kernels.load_numba(numba_source(StepMap(Simultaneous(0.5), zero_sum("x*y", min="x", max="y")).program))
+    module = kernels.load_numba(Printout.of(StepMap(Simultaneous(0.5), zero_sum("x*y", min="x", max="y")).trace).kernel)
     S = np.array([[1.0], [2.0]])
     module.run(S, np.zeros((1, 0, 1)), 1)
     stats = module.run.stats
@@ -53,7 +53,7 @@ def test_second_process_reads_the_compiled_kernel_and_survives_corruption(tmp_pa
 
 
 def _source(lr):
-    return numba_source(StepMap(Simultaneous(lr), zero_sum("x*y", min="x", max="y")).program)
+    return Printout.of(StepMap(Simultaneous(lr), zero_sum("x*y", min="x", max="y")).trace).kernel
 
 
 def test_unwritable_cache_costs_one_warning_and_computes_the_same(tmp_path, monkeypatch):
@@ -78,15 +78,36 @@ def test_source_that_does_not_compile_leaves_no_module_behind(tmp_path, monkeypa
     assert not [m for m in set(sys.modules) - before if m.startswith("gamedyn_kernel")]
 
 
-def test_remembered_traces_come_back_and_corrupt_ones_do_not(tmp_path, monkeypatch):
+def test_remembered_printouts_come_back_and_damaged_ones_do_not(tmp_path, monkeypatch):
     monkeypatch.setenv("GAMEDYN_CACHE", str(tmp_path))
+    content = {"sizes": (2,), "parameters": ("a",), "start": "", "step": "source", "kernel": "other"}
     assert kernels.remembered("key") is None
-    kernels.remember("key", "source", ["a"], [2])
-    assert kernels.remembered("key")["source"] == "source"
+    kernels.remember("key", content)
+    assert kernels.remembered("key")["step"] == "source"
     (path,) = (tmp_path / "traces").iterdir()
-    for text in ("{", "[]", path.read_text().replace('"source"', '"other"'), '{"source": 3}'):
+    for text in ("{", "[]", path.read_text().replace('"source"', '"another"'), '{"printout": 3, "sha": 4}'):
         path.write_text(text)
         assert kernels.remembered("key") is None
+
+
+SIMULATE = textwrap.dedent(
+    """
+    import gamedyn as gd
+    T = gd.StepMap(gd.Optimistic(0.1), gd.zero_sum("a*x*y + x**4", min="x", max="y"), params={"a": 2.0})
+    orbit = gd.simulate(T, [[0.5, 0.2], [0.1, 0.3]], 50, every=50, backend="numba")
+    print(orbit.z[-1].tolist(), "trace" in vars(T))
+    """
+)
+
+
+def test_a_second_process_simulates_without_tracing(tmp_path):
+    env = {**os.environ, "GAMEDYN_CACHE": str(tmp_path)}
+    outputs = [
+        subprocess.run([sys.executable, "-c", SIMULATE], env=env, check=True, capture_output=True, text=True).stdout
+        for _ in range(2)
+    ]
+    assert outputs[0].endswith("True\n")
+    assert outputs[1] == outputs[0].replace("True", "False")
 
 
 def test_writing_leaves_no_temporary_file(tmp_path):

@@ -29,7 +29,7 @@ def _evaluate(T, s, extra, outputs):
     evaluator = ArrayEvaluator(
         {**dict(zip(T.trace.inputs, np.split(s, np.cumsum(T.sizes)[:-1]), strict=True)), **extra}
     )
-    evaluator.params = dict(zip(T.trace.parameters(), T.parameter_values(0), strict=True))
+    evaluator.params = dict(zip(T.trace.parameters(), T.array.values(0), strict=True))
     return np.concatenate([np.broadcast_to(v, (o.size,)) for v, o in zip(evaluator(outputs), outputs, strict=True)])
 
 

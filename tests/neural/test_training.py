@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 import gamedyn as gd
-from gamedyn.neural import GAN, TrainingResult, digits, mlp_discriminator, mlp_generator, ring, train
+from gamedyn.neural import GAN, TrainingResult, digits, mlp_discriminator, mlp_generator, ring, spectrum, train
 from gamedyn.neural.preconditioners import TorchAdam, for_torch
 
 DOUBLE = torch.float64
@@ -123,6 +125,100 @@ def test_other_preconditioners_and_rules_stay_as_they_are() -> None:
     fast = for_torch(gd.Method(gd.Simultaneous(0.1), gd.Adam(beta1=0.3), gd.consensus(0.2)))
     assert fast.preconditioner == TorchAdam(beta1=0.3)
     assert fast.transforms == (gd.consensus(0.2),)
+
+
+def test_adam_writes_into_no_vector_that_a_transform_still_holds() -> None:
+    gan, kept = small(), []
+
+    @dataclass(frozen=True)
+    class remembering(gd.two_timescale):
+        def field(self, F: Any) -> Any:
+            inner = super().field(F)
+
+            class Remembering(type(inner)):  # type: ignore[misc]
+                def __call__(self, z: Tensor) -> Tensor:
+                    v = super().__call__(z)
+                    kept.append((v, v.clone()))
+                    return v
+
+            inner.__class__ = Remembering
+            return inner
+
+    train(gan, gd.Method(gd.Simultaneous(0.01), gd.Adam(), remembering(2.0)), 3)
+    assert len(kept) >= 3
+    assert all(torch.equal(v, copy) for v, copy in kept)
+
+
+# --- transformed games and frozen preconditioners
+
+
+@pytest.mark.parametrize("transform", [gd.two_timescale(3.0), gd.consensus(0.1), gd.two_timescale(sp.Rational(3))])
+def test_training_a_transformed_gan_is_training_with_the_transform_in_the_method(transform: Any) -> None:
+    gan = small()
+    for rule, adam in ((gd.Simultaneous(0.05), ()), (gd.Alternating(0.01), (gd.Adam(),))):
+        inside = train(gan, gd.Method(rule, *adam, gd.two_timescale(0.5), transform), 5, seed=2)
+        outside = train(transform(gan), gd.Method(rule, *adam, gd.two_timescale(0.5)), 5, seed=2)
+        torch.testing.assert_close(outside.z, inside.z, rtol=0, atol=1e-12)
+        assert type(transform).__name__ in outside.game
+        np.testing.assert_array_equal(outside.costs, inside.costs)
+
+
+def test_the_norms_and_spectra_of_a_transformed_gan_are_those_of_its_own_field() -> None:
+    game = gd.two_timescale(3.0)(small())
+    result = train(game, gd.Simultaneous(0.05), 2, spectrum_at=[0], spectrum_k=3)
+    plain = train(small(), gd.Simultaneous(0.05), 2)
+    np.testing.assert_allclose(result.field_norms[0], plain.field_norms[0] * [1, 3], rtol=1e-12)
+    np.testing.assert_allclose(result.spectra[0].eigenvalues, spectrum(game, k=3).eigenvalues, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        gd.Method(gd.Alternating(0.01, order=(1, 0), steps=(3, 1)), gd.Adam(**ADAM)),
+        gd.Method(gd.Optimistic(0.01), gd.Adam(**ADAM)),
+        gd.Method(gd.Simultaneous(0.01), gd.RMSProp()),
+    ],
+    ids=["adam, three discriminator steps", "optimistic adam", "rmsprop"],
+)
+def test_a_trained_gan_is_analysed_with_its_preconditioner_frozen(method: Any, tmp_path: Path) -> None:
+    gan, steps = small(), 12
+    result = train(gan, method, steps, seed=3)
+    T = gd.StepMap(method, gan, oracle=gan.oracle(seed=3))  # gamedyn.Adam itself, with a count per coordinate
+    with torch.no_grad():
+        parts = T.start_parts(gan.initial())
+        for k in range(steps):
+            parts = T.step_parts(parts, k)
+    n = len(result.preconditioner_state)
+    for ours, reference in zip(result.preconditioner_state, parts[-n:], strict=True):
+        torch.testing.assert_close(ours, reference, rtol=1e-9, atol=1e-15)
+    frozen = method.preconditioner.frozen(result.preconditioner_state)
+    assert frozen.weights == pytest.approx(method.preconditioner.frozen(parts[-n:]).weights, rel=1e-9)
+    J = gd.jacobian(gan, result.z).to_dense()
+    J = torch.as_tensor(np.asarray(J))
+    expected = np.linalg.eigvals((torch.tensor(frozen.weights, dtype=DOUBLE)[:, None] * J).numpy())
+    found = spectrum(frozen(gan), result.z, k=1).eigenvalues[0]
+    assert abs(found) == pytest.approx(np.abs(expected).max(), rel=1e-8)
+    result.save(tmp_path / "run.npz")
+    again = TrainingResult.load(tmp_path / "run.npz").preconditioner_state
+    assert all(torch.equal(a, b) for a, b in zip(again, result.preconditioner_state, strict=True))
+
+
+def test_a_run_without_preconditioner_has_no_state_of_one() -> None:
+    assert train(small(), gd.Optimistic(0.01), 2).preconditioner_state == ()
+
+
+def test_counts_per_player_are_spread_over_the_players_coordinates_or_refused() -> None:
+    gan = small()
+    n = gan.players[0].size
+    s, counts = torch.full((gan.dim,), 0.04, dtype=DOUBLE), torch.tensor([1.0, 3.0], dtype=DOUBLE)
+    adam = TorchAdam(beta2=0.5, eps=1.0)
+    weights = adam.frozen((s, s, counts), gan.players).weights
+    assert weights[0] == pytest.approx(1 / (1 + (0.04 / 0.5) ** 0.5))
+    assert weights[n] == pytest.approx(1 / (1 + (0.04 / 0.875) ** 0.5))
+    with pytest.raises(ValueError, match="give the players"):
+        adam.frozen((s, s, counts))
+    with pytest.raises(ValueError, match="seen no gradient"):
+        adam.frozen((s, s, torch.tensor([4.0, 0.0])), gan.players)
 
 
 # --- a run is a function of its arguments
@@ -264,8 +360,9 @@ def test_a_progress_bar_does_not_change_the_run() -> None:
 
 def test_bad_arguments_are_named() -> None:
     gan = small()
-    with pytest.raises(TypeError, match="transforms go into the method"):
-        train(gd.unrolled(2, lr=0.1)(gan), gd.Simultaneous(0.1), 3)  # type: ignore[arg-type]
+    for game in (gd.games.bilinear(1), gd.two_timescale(2.0)(gd.games.bilinear(1))):
+        with pytest.raises(TypeError, match="no GAN"):
+            train(game, gd.Simultaneous(0.1), 3)
     for kw, words in (
         ({"steps": 0}, "at least 1"),
         ({"steps": 2, "every": 0}, "at least 1"),

@@ -6,6 +6,7 @@ import json
 import math
 import re
 
+import mpmath
 import numpy as np
 import pytest
 import sympy as sp
@@ -271,6 +272,22 @@ def test_radius_takes_the_branch_of_the_given_step():
     assert radius_near(p, h, sp.Rational(1)) == 1
     outside = radius_near(p, h, sp.Rational(5, 2))
     assert sp.simplify(outside.subs(h, sp.Rational(5, 2))) == 4  # M02
+
+
+@pytest.mark.parametrize(("formula", "lr"), [("x*y", 0.5), ("5*x*y", 0.1)])
+def test_a_step_with_a_repeated_eigenvalue_has_its_row(formula, lr):
+    (row,) = analyze(gd.zero_sum(formula, min="x", max="y"), methods=["Optimistic"], lr=lr).methods
+    assert row.rho == pytest.approx(math.sqrt(0.5), abs=1e-12)
+    assert float(row.formula.subs(ETA, lr)) == pytest.approx(row.rho, abs=1e-9)
+
+
+def test_a_failure_of_the_root_finder_is_the_reason_of_one_row(monkeypatch):
+    def fails(*_):
+        raise mpmath.libmp.NoConvergence("no roots")
+
+    monkeypatch.setattr("gamedyn.report.local.radius_near", fails)
+    (row,) = analyze(xy(), methods=["Simultaneous"]).methods
+    assert (row.reason, row.rho) == ("no roots", None)
 
 
 def test_numbers_are_printed_as_a_paper_would():

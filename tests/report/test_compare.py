@@ -34,6 +34,13 @@ def test_measured_rate_of_a_geometric_curve_is_exact_also_beyond_the_floor():
     assert measured_rate(np.ones(5)) is None
 
 
+def test_a_target_away_from_the_origin_ends_the_window_at_its_rounding_error():
+    k = np.arange(400)
+    rounding = 1e-15 * 0.97**k  # noise that goes on shrinking, and says nothing about the rate
+    assert measured_rate(0.5**k + rounding, scale=3.0) == pytest.approx(0.5, abs=1e-3)
+    assert measured_rate(1e-3 * 0.5**k + 1e-11, scale=1e4) == pytest.approx(0.5, abs=1e-2)
+
+
 def test_measured_rate_sees_through_the_ripple_of_a_rotation():
     k = np.arange(1000)
     assert measured_rate(0.99**k * (1 + 0.3 * np.sin(0.2 * k))) == pytest.approx(0.99, abs=1e-5)
@@ -67,6 +74,27 @@ def test_adam_has_a_measurement_and_a_reason_instead_of_a_prediction():
     assert race.predicted.rho is None
     assert "Adam: " in str(result)
     assert "frozen" in str(result)
+
+
+def test_latex_has_the_rows_of_the_table_in_its_order():
+    game = gd.zero_sum("x*y", min="x", max="y")
+    result = compare(game, ["ProximalPoint", "Extragradient", "Simultaneous", "Adam"], [1.0, 1.0], steps=20_000)
+    page = result.latex()
+    body = page.split(r"\midrule")[1].split(r"\bottomrule")[0]
+    rows = [[cell.strip() for cell in line.removesuffix(r"\\").split("&")] for line in body.strip().splitlines()]
+    assert [row[0] for row in rows] == [r.name for r in result.ranked()]
+    assert {len(row) for row in rows} == {9}
+    cells = {row[0]: row for row in rows}
+    assert float(cells["Extragradient"][1]) == pytest.approx(np.sqrt(0.99**2 + 0.01), abs=1e-4)
+    assert float(cells["Extragradient"][2]) == pytest.approx(np.sqrt(0.99**2 + 0.01), abs=1e-4)
+    assert cells["ProximalPoint"][3:5] == ["1 solve", ""]
+    assert cells["Simultaneous"][-1] == "diverged"
+    mantissa, exponent = cells["Extragradient"][7].strip("$}").split(r" \cdot 10^{")
+    assert float(f"{mantissa}e{exponent}") == pytest.approx(result.races[1].distance[-1], rel=0.1, abs=0)
+    assert cells["Adam"][1] == ""
+    assert "% Adam: " in page
+    assert page.startswith("% needs")
+    assert page.isascii()
 
 
 def test_bad_points_are_refused():

@@ -10,7 +10,8 @@ from conformance_table import GAMES, METHODS
 from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.linear import ScalarField
 from gamedyn.games.symbolic import Game
-from gamedyn.maps.stepmap import StepMap, linear_jacobian
+from gamedyn.maps.linear_step import linear_jacobian
+from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.basic import Extragradient, Optimistic, ProximalPoint, Simultaneous
 from gamedyn.rules.method import Method, as_method, map_numbers, step_cost, with_parameter
 from gamedyn.rules.preconditioners import Adam, RMSProp

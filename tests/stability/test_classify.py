@@ -235,3 +235,9 @@ def test_eigenvalues_are_radicals_where_factors_are_quadratic_and_numbers_otherw
     values = eigenvalues(cubic)
     assert all(isinstance(v, complex) for v in values)
     np.testing.assert_allclose([v**3 - v - 1 for v in values], 0, atol=1e-12)
+
+
+def test_a_local_minimax_point_needs_two_players_even_where_the_first_has_no_second_derivatives():
+    game = Game(["0*x", "y**2", "w**2"], players=[["x"], ["y"], ["w"]])
+    with pytest.raises(ValueError, match="two players"):
+        is_local_minimax(game, [0, 0, 0])

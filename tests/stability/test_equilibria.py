@@ -341,3 +341,14 @@ def test_equilibria_work_off_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert results[0][0].kind == "center"
+
+
+def test_zeros_outside_a_constrained_game_or_on_its_boundary_are_left_out():
+    inside = zero_sum("x*y", "x", "y").constrained({"x": (-1, 1)})
+    assert [e.point for e in equilibria(inside)] == [(0, 0)]
+    on_boundary = zero_sum("x*y", "x", "y").constrained({"x": (0, 1)})
+    outside = zero_sum("x*y + 2*x", "x", "y").constrained({"y": (-1, 1)})
+    for game in (on_boundary, outside):
+        found = equilibria(game)
+        assert len(found) == 0
+        assert "boundary" in found.note

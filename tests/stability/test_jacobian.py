@@ -105,3 +105,104 @@ def test_a_jacobian_is_taken_at_one_point():
 def test_unknown_ordering_is_refused():
     with pytest.raises(ValueError, match="LM"):
         gd.jacobian(GAME, POINT).eigenvalues(which="XX")
+
+
+def diagonal(*values):
+    names = [f"x{k}" for k in range(len(values))]
+    return gd.Game([f"{v}*{n}**2/2" for v, n in zip(values, names, strict=True)], players=[[n] for n in names])
+
+
+@pytest.mark.parametrize(("which", "first"), [("LM", -5), ("LR", 3), ("SR", -5), ("LI", None)])
+def test_exact_eigenvalues_come_in_the_order_asked_for(which, first):
+    values = gd.jacobian(diagonal(2, -5, 3), [sp.Integer(0)] * 3).eigenvalues(which=which)
+    assert set(values) == {2, -5, 3}
+    if first is not None:
+        assert values[0] == first
+
+
+def test_the_first_exact_eigenvalue_is_the_first_of_the_order():
+    J = gd.jacobian(diagonal(2, 3), [sp.Integer(0)] * 2)
+    assert tuple(J.eigenvalues(1, "SR")) == (2,)
+    assert tuple(J.eigenvalues(1, "LM")) == (3,)
+
+
+def test_an_exact_conjugate_pair_is_never_split():
+    assert set(gd.jacobian(gd.games.bilinear(1), [sp.Integer(0)] * 2).eigenvalues(1)) == {sp.I, -sp.I}
+
+
+def test_the_first_of_eigenvalues_with_free_symbols_is_not_known():
+    game = gd.zero_sum("a*x**2/2 + x*y", "x", "y")
+    with pytest.raises(ValueError, match="give the symbols values"):
+        gd.jacobian(game, [sp.Integer(0)] * 2).eigenvalues(1)
+
+
+def random_game(n=3):
+    return gd.callable_game(
+        [lambda z: (z[:n] * z[n:]).sum() + torch.randn(2 * n, dtype=z.dtype) @ z, lambda z: -(z[:n] * z[n:]).sum()],
+        sizes=[n, n],
+    )
+
+
+@pytest.mark.parametrize("ask", [gd.jacobian, gd.rotation])
+def test_a_random_cost_has_no_jacobian(ask):
+    torch.manual_seed(0)
+    with pytest.raises(ValueError, match="two evaluations of v"):
+        ask(random_game(), torch.ones(6, dtype=torch.float64))
+
+
+def test_parts_of_a_neural_jacobian_are_the_parts_of_its_matrix():
+    J = gd.jacobian(GAME, torch.tensor(POINT, dtype=torch.float64))
+    columns = torch.stack([J @ e for e in torch.eye(3, dtype=torch.float64)], dim=1)
+    assert torch.allclose(J.to_dense(), columns, atol=1e-14)
+    assert torch.allclose(J.T.to_dense(), columns.T, atol=1e-14)
+    assert torch.allclose(J.symmetric.to_dense(), (columns + columns.T) / 2, atol=1e-14)
+    assert torch.allclose(J.antisymmetric.T.to_dense(), (columns.T - columns) / 2, atol=1e-14)
+
+
+def test_a_dense_neural_jacobian_takes_many_rows_at_a_time(monkeypatch):
+    J = gd.jacobian(GAME, torch.tensor(POINT, dtype=torch.float64))
+    monkeypatch.setattr(J, "_product", None)  # no product with a column is left
+    assert J.to_dense().numpy() == pytest.approx(gd.jacobian(GAME, POINT).to_dense(), abs=1e-14)
+
+
+@pytest.fixture
+def large_rotation(monkeypatch):
+    """A game beyond a lowered dense limit, and the sizes of the subspaces that were asked for."""
+    import scipy.sparse.linalg as linalg
+
+    monkeypatch.setattr("gamedyn.stability.jacobian.DENSE_DIMENSION", 10)
+    monkeypatch.setattr("gamedyn.stability.rotation.DENSE_DIMENSION", 10)
+    solver, asked = linalg.eigs, []
+
+    def fails_below(limit):
+        def eigs(operator, k, ncv, **options):
+            asked.append(ncv)
+            if ncv < limit:
+                raise linalg.ArpackNoConvergence(
+                    "none", np.zeros(0, complex), np.zeros((operator.shape[0], 0), complex)
+                )
+            return solver(operator, k=k, ncv=ncv, **options)
+
+        monkeypatch.setattr(linalg, "eigs", eigs)
+        return gd.games.bilinear(np.diag(np.arange(1.0, 101))), np.zeros(200), asked
+
+    return fails_below
+
+
+def test_nothing_converged_is_tried_again_in_a_larger_subspace(large_rotation):
+    game, z, asked = large_rotation(100)
+    values = gd.jacobian(game, z).eigenvalues(4)
+    assert len(asked) == 2
+    assert asked[0] < asked[1]
+    assert np.abs(np.asarray(values)) == pytest.approx([100, 100, 99, 99], rel=1e-9)
+
+
+def test_nothing_converged_at_all_is_an_empty_result_that_says_so(large_rotation):
+    game, z, _ = large_rotation(10**6)
+    values = gd.jacobian(game, z).eigenvalues(4)
+    assert len(values) == 0
+    assert "0 of 4 converged" in repr(values)
+    found = gd.rotation(game, z, k=4)
+    assert found.antisymmetric_share == pytest.approx(1)
+    assert np.isnan(found.mean_imaginary_share)
+    assert "0 eigenvalues" in repr(found)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from gamedyn.stability.schur_cohn import (
 )
 from gamedyn.stability.stable_steps import StableSteps
 from gamedyn.stability.step_conditions import lienard_chipart
+from gamedyn.stability.time_limit import OutOfTime, limited_time
 
 Z = sp.Symbol("zeta")
 H = sp.Symbol("h", positive=True)
@@ -159,6 +162,70 @@ def test_an_exceeded_time_limit_falls_back_to_a_scan() -> None:
     assert float(found.stable.sup) == pytest.approx(1 / np.sqrt(3), rel=1e-9)
     assert signal.getsignal(signal.SIGALRM) is handler
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def spin(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_time_limit_that_ends_inside_a_callback_of_the_collector_is_kept_afterwards() -> None:
+    def slow(phase: str, info: object) -> None:
+        spin(0.05)
+
+    def work() -> None:
+        with limited_time(0.02):
+            gc.collect()
+            gc.callbacks.remove(slow)
+            spin(5)
+
+    began = time.monotonic()
+    gc.callbacks.append(slow)
+    with pytest.raises(OutOfTime):
+        work()
+    assert slow not in gc.callbacks
+    assert time.monotonic() - began < 4
+
+
+def test_a_time_limit_inside_another_ends_first_and_leaves_the_other_running() -> None:
+    began = time.monotonic()
+    ends = []
+
+    def work() -> None:
+        with limited_time(0.5):
+            try:
+                with limited_time(0.05):
+                    spin(5)
+            except OutOfTime:
+                ends.append(time.monotonic() - began)
+            spin(5)
+
+    with pytest.raises(OutOfTime):
+        work()
+    ends.append(time.monotonic() - began)
+    assert len(ends) == 2
+    assert 0.05 <= ends[0]
+    assert 0.5 <= ends[1] < 4
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_outside_the_main_thread_the_clock_ends_the_work_where_it_is_asked() -> None:
+    ended: list[bool] = []
+
+    def work() -> None:
+        try:
+            with limited_time(0.02) as clock:
+                while True:
+                    clock.check()
+        except OutOfTime:
+            ended.append(True)
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    worker.join(5)
+    assert ended == [True]
 
 
 def test_the_answer_is_the_same_in_another_thread() -> None:
