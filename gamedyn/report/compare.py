@@ -235,8 +235,9 @@ def measured_rate(distance: np.ndarray, steps: np.ndarray | None = None, *, scal
     -----
     The window ends where the curve falls below 1e-13 of its start or of `scale`, whichever is larger, or rises above
     1e9 of its start.  An orbit that shrinks towards the origin (`scale` 0) keeps its relative precision far below
-    that: a curve that goes on falling is used down to 1000 times its last value.  A rotation makes the curve ripple, so the slope is fitted by least squares with a
-    Hann weight, which suppresses the ripple as the cube of the number of turns.
+    that: a curve that goes on falling is used down to 1000 times its last value.
+    A rotation makes the curve ripple, so the slope is fitted by least squares with a Hann weight, which suppresses
+    the ripple as the cube of the number of turns.
     """
     d = np.asarray(distance, dtype=float)
     t = np.arange(len(d)) if steps is None else np.asarray(steps)

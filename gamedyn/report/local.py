@@ -304,7 +304,7 @@ def _guarded(name: str, method: Any, local: LocalGame, lr: Any, rates_only: bool
         if local.field.cross:
             linear_jacobian(T.method, local.field, local.exact, unwrap(local.game)[1])  # refuses with the reason
         return _report(MethodReport(name, price, solves), T, local, rates_only)
-    except (NotInThisWorld, ValueError, ArithmeticError, NoConvergence, np.linalg.LinAlgError) as error:
+    except (NotInThisWorld, ValueError, ArithmeticError, NoConvergence, TimeoutError, np.linalg.LinAlgError) as error:
         return MethodReport(name, price, solves, reason=_why(error))
 
 
@@ -322,7 +322,7 @@ def _report(empty: MethodReport, T: StepMap, local: LocalGame, rates_only: bool)
     if lr is not None:
         region = stable_steps(T, z)
         best = _rounded(T, z, best_step(T, z, region=region), region) if local.is_numeric else None
-        if local.exact and local.is_numeric:
+        if local.exact and local.is_numeric and region.kind == "exact":  # else the polynomial was out of reach in time
             p, h, _ = step_polynomial(T, z)
             formula = radius_near(p, h, lr)
     verdict = _verdict(rho, region, lr)

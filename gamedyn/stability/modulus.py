@@ -10,6 +10,7 @@ from sympy.polys.domains import QQ
 __all__ = ["dominant_modulus", "numeric_roots"]
 
 _DIGITS = 40
+_HIGHEST = 4  # degree of a factor up to which a complex pair's |ζ|² is sought among the products of two roots
 
 
 def numeric_roots(p: sp.Poly, digits: int = 20) -> list[sp.Expr]:
@@ -53,13 +54,25 @@ def _factor_modulus(f: sp.Poly) -> sp.Expr | None:
 
 
 def _root_modulus(f: sp.Poly) -> sp.Expr | None:
-    """Largest modulus of the roots of an irreducible factor over Q, as ``CRootOf``; None if a complex pair has it."""
+    """Largest modulus of the roots of an irreducible factor over Q; None for a complex pair beyond degree 4."""
     # Decimals decide, and only real roots are isolated: to evaluate one complex CRootOf may take ten seconds.
     roots = numeric_roots(f, _DIGITS)
     top = max(map(sp.Abs, roots))
-    if not any(r.is_real and _reaches(sp.Abs(r), top) for r in roots):
-        return None
-    return _largest([sp.Abs(r) for r in f.real_roots()])
+    if any(r.is_real and _reaches(sp.Abs(r), top) for r in roots):
+        return _largest([sp.Abs(r) for r in f.real_roots()])
+    return _pair_modulus(f, top) if f.degree() <= _HIGHEST else None
+
+
+def _pair_modulus(f: sp.Poly, size: sp.Expr) -> sp.Expr | None:
+    """√r, where r = ζζ̄ = size² is a real root of the polynomial of all products of two roots of f."""
+    zeta, r = f.gens[0], sp.Dummy("r")
+    partner = sp.expand(zeta ** f.degree() * f.as_expr().subs(zeta, r / zeta))
+    products = sp.Poly(sp.resultant(f.as_expr(), partner, zeta), r)
+    for factor, _ in products.factor_list()[1]:
+        for root in factor.real_roots():
+            if abs(sp.N(root, _DIGITS) / size**2 - 1) < sp.Float("1e-30", _DIGITS):
+                return sp.sqrt(root)
+    return None
 
 
 def _largest(moduli: list[sp.Expr]) -> sp.Expr:
@@ -86,8 +99,8 @@ def dominant_modulus(p: sp.Poly) -> sp.Expr | None:
     -------
     sympy.Expr or None
         Radicals for factors of degree at most 2, ``CRootOf`` beyond if the coefficients are rational; ``Max`` of the
-        factors' moduli if they contain symbols; None if a factor of degree 3 or more contains symbols, or has a
-        complex pair as its largest roots.
+        factors' moduli if they contain symbols; None if a factor of degree 3 or more contains symbols, or if a
+        complex pair is the largest of a factor of degree 5 or more.
 
     Examples
     --------

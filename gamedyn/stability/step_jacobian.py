@@ -12,7 +12,7 @@ from gamedyn.games.field import Field, NotInThisWorld
 from gamedyn.games.functions import exact_number
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.method import coefficients, map_numbers
-from gamedyn.rules.rule import is_scheduled
+from gamedyn.rules.rule import is_scheduled, period
 from gamedyn.stability.jacobian import GameJacobian, as_point, enter
 
 __all__ = ["ZETA", "float_radius", "require_equilibrium", "step_jacobian", "step_polynomial", "step_symbol"]
@@ -136,15 +136,15 @@ def _step_jacobian(T: StepMap, z: Any) -> Any:
 
 
 def _period_jacobian(T: StepMap, z: Any) -> Any:
-    values = T.method.rule.values
-    if not isinstance(values, tuple):
+    steps = period(T.method.rule)
+    if steps is None:
         raise NotInThisWorld(
             "spectral_radius",
             "analysis",
             "an aperiodic schedule has none; give a tuple (one period), or measure the rate",
         )
     product = _step_jacobian(T.at(0), z)
-    for k in range(1, len(values)):
+    for k in range(1, steps):
         product = _step_jacobian(T.at(k), z) @ product
     return product
 

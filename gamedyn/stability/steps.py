@@ -14,7 +14,7 @@ from gamedyn.games.linear import ScalarField
 from gamedyn.maps.linear_step import linear_jacobian
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.rule import is_scheduled
-from gamedyn.stability.modulus import dominant_modulus
+from gamedyn.stability.modulus import dominant_modulus, numeric_roots
 from gamedyn.stability.regions import stable_region
 from gamedyn.stability.stable_steps import StableSteps
 from gamedyn.stability.step_jacobian import (
@@ -49,7 +49,8 @@ TIME_LIMIT = 5.0  # seconds of algebra, all parts of it together
 def spectral_radius(T: StepMap, z: Any) -> Any:
     """The largest modulus of the eigenvalues of DT at a fixed point.
 
-    Exact where the game, the method and the point are (no Python float anywhere), a float otherwise.
+    Exact where the game, the method and the point are (no Python float anywhere) and the dominant modulus has
+    a closed form; a float otherwise.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def spectral_radius(T: StepMap, z: Any) -> Any:
             f"the spectral radius of {T!r} has no closed form with {sorted(map(str, p.free_symbols_in_domain))} free; "
             f"give them values, or use stable_steps"
         )
-    return max(abs(complex(r)) for r in p.nroots(n=30, maxsteps=200))
+    return max(abs(complex(r)) for r in numeric_roots(p, 30))
 
 
 def stability_polynomial(T: StepMap) -> sp.Poly:
@@ -155,7 +156,11 @@ def stable_steps(T: StepMap, z: Any, parameter: str = "lr") -> StableSteps:
     """
     refuse_preconditioner(T)
     require_equilibrium(T, z)
-    if "exact" not in T.game.worlds or is_scheduled(T.method.rule):
+    if is_scheduled(T.method.rule):
+        raise NotInThisWorld(
+            "stable_steps", "analysis", "a schedule sets the coefficients; take the map of one step, T.at(k)"
+        )
+    if "exact" not in T.game.worlds:
         return _scanned(T, z, parameter, "no formulas")
     if T.dim > MAX_DIMENSION:
         return _scanned(T, z, parameter, f"extended dimension {T.dim} > {MAX_DIMENSION}")

@@ -261,6 +261,7 @@ def test_m16_the_formula_holds_and_the_step_contracts_while_steps_times_eta_is_b
 def test_m16_the_pair_is_real_and_the_formula_fails_beyond(steps, share):
     eta = share / steps
     values = multipliers(unrolled_gda(steps, eta))
+    assume(abs(np.sum(values)) > 1e-3)  # a pair of opposite numbers has the formula's modulus again
     assert np.max(np.abs(values.imag)) == 0
     assert np.max(np.abs(values)) ** 2 > (1 - (2 * steps - 1) * eta**2) * (1 + 1e-6)
 

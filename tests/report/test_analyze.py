@@ -278,7 +278,7 @@ def test_radius_takes_the_branch_of_the_given_step():
 def test_a_step_with_a_repeated_eigenvalue_has_its_row(formula, lr):
     (row,) = analyze(gd.zero_sum(formula, min="x", max="y"), methods=["Optimistic"], lr=lr).methods
     assert row.rho == pytest.approx(math.sqrt(0.5), abs=1e-12)
-    assert float(row.formula.subs(ETA, lr)) == pytest.approx(row.rho, abs=1e-9)
+    assert (row.verdict, row.formula) == ("converges", None)  # two branches of the radius meet at this step
 
 
 def test_a_failure_of_the_root_finder_is_the_reason_of_one_row(monkeypatch):

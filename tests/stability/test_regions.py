@@ -398,6 +398,10 @@ def test_the_dominant_modulus_of_known_steps() -> None:
     assert sp.simplify(extragradient**2 - (1 - H**2) ** 2 - H**2) == 0
     assert dominant_modulus(sp.Poly((Z**2 - sp.sqrt(2) * Z + 2) * (Z - 1), Z)) == sp.sqrt(2)
     assert dominant_modulus(sp.Poly((Z**2 + 1) * (Z**3 - Z - 1), Z)) == sp.CRootOf(Z**3 - Z - 1, 0)
+    optimistic = dominant_modulus(sp.Poly((Z**2 - Z) ** 2 + (2 * Z - 1) ** 2 / 100, Z))
+    assert sp.simplify(optimistic - sp.sqrt(sp.Rational(1, 2) + sp.sqrt(6) / 5)) == 0
+    cubic = sp.Poly(Z**3 + Z**2 + 5 * Z + 1, Z)  # the product of its roots is -1
+    assert float(dominant_modulus(cubic) ** 2 * cubic.real_roots()[0]) == pytest.approx(-1, abs=1e-14)
     assert dominant_modulus(sp.Poly(Z**3, Z)) == 0
     assert dominant_modulus(sp.Poly(Z**3 - H * Z - 1, Z)) is None
 

@@ -348,3 +348,9 @@ def test_conditions_that_take_too_long_ask_for_values(monkeypatch):
     game = gd.zero_sum("a*x**2/2 + x*y - a*y**2/2", "x", "y")
     with pytest.raises(TimeoutError, match=r"\['a'\] values"):
         gd.stable_steps(gd.StepMap(gd.Simultaneous(1), game), [0, 0])
+
+
+def test_the_steps_of_a_schedule_are_not_scanned():
+    T = gd.StepMap(gd.scheduled(gd.Simultaneous(0.1), "lr", (0.1, 0.2)), XY)
+    with pytest.raises(gd.NotInThisWorld, match="schedule"):
+        gd.stable_steps(T, [0, 0])
