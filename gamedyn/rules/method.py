@@ -11,7 +11,7 @@ import sympy as sp
 from gamedyn.games.coefficients import list_coefficients, map_coefficients
 from gamedyn.games.field import DerivedField, Element, Field, Player, Seed
 from gamedyn.games.linear import LinearField
-from gamedyn.rules.preconditioners import Adam, RMSProp
+from gamedyn.rules.preconditioners import Preconditioner
 from gamedyn.rules.rule import at, has_field, is_scheduled, replace_in_rule
 from gamedyn.rules.transforms import Transform
 
@@ -43,7 +43,7 @@ class Method:
     def __init__(self, rule: Any, *layers: Any) -> None:
         if isinstance(rule, Method):
             rule, layers = rule.rule, (*rule.parts[1:], *layers)
-        preconditioner = layers[0] if layers and isinstance(layers[0], (Adam, RMSProp)) else None
+        preconditioner = layers[0] if layers and isinstance(layers[0], Preconditioner) else None
         transforms = layers[1:] if preconditioner is not None else layers
         for layer in transforms:
             if not isinstance(layer, Transform):

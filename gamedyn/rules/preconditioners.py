@@ -15,8 +15,50 @@ from gamedyn.rules.rule import Memory
 from gamedyn.rules.transforms import Transform
 
 
+class Preconditioner:
+    """Base of preconditioners: a frozen dataclass with `init(F, z)` and `advance(state, v)`.
+
+    `init` gives the state before the first evaluation, a tuple of vectors; `advance` the direction for a
+    field value and the next state, written componentwise with `+ - * / **`.  `diagonal(state)` is what
+    multiplies v once the state stands still.
+    """
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """The state before the first evaluation."""
+        raise NotImplementedError(f"{type(self).__name__} defines no init(F, z)")
+
+    def advance(self, state: Memory, v: Element) -> tuple[Element, Memory]:
+        """The direction for the field value v, and the next state."""
+        raise NotImplementedError(f"{type(self).__name__} defines no advance(state, v)")
+
+    def diagonal(self, state: Memory) -> Element:
+        """The positive diagonal of a state, as a vector."""
+        raise NotImplementedError(f"{type(self).__name__} defines no diagonal(state), so it cannot be frozen")
+
+    def field(self, F: Field, state: Memory) -> PreconditionedField:
+        """The preconditioned field, holding its state."""
+        return PreconditionedField(F, self, state)
+
+    def frozen(self, state: Memory) -> frozen:
+        """The diagonal of a state (arrays or tensors), as a transform that can be analysed.
+
+        Raises
+        ------
+        ValueError
+            If the state has seen no gradient yet.
+        """
+        return frozen(tuple(self.diagonal(state).tolist()))
+
+    def _refuse_unseen(self, unseen: bool) -> None:
+        if unseen:
+            raise ValueError(
+                f"{type(self).__name__}.frozen: the preconditioner has seen no gradient yet, so it has no "
+                f"diagonal; run some steps and pass the state at their end"
+            )
+
+
 @dataclass(frozen=True)
-class Adam:
+class Adam(Preconditioner):
     """The field divided by a running root mean square, with momentum.
 
         m ← beta1 m + (1 - beta1) v,   s ← beta2 s + (1 - beta2) v²
@@ -55,23 +97,17 @@ class Adam:
             return m / (s**0.5 + self.eps), (m, s, t)
         return (m / (1 - self.beta1**t)) / ((s / (1 - self.beta2**t)) ** 0.5 + self.eps), (m, s, t)
 
-    def field(self, F: Field, state: Memory) -> PreconditionedField:
-        """The preconditioned field, holding its state."""
-        return PreconditionedField(F, self, state)
-
-    def frozen(self, state: Memory) -> frozen:
-        """The diagonal 1/(√ŝ + eps) of a state (arrays or tensors), as a transform.
-
-        Raises
-        ------
-        ValueError
-            If the state has seen no gradient yet.
-        """
-        return _frozen(self, state)
+    def diagonal(self, state: Memory) -> Element:
+        """1/(√ŝ + eps); momentum and counts stay out of the dynamics."""
+        _, s, t = state
+        self._refuse_unseen(bool((t < 1).any()))
+        if self.bias_correction:
+            s = s / (1 - self.beta2**t)
+        return 1 / (s**0.5 + self.eps)
 
 
 @dataclass(frozen=True)
-class RMSProp:
+class RMSProp(Preconditioner):
     """The field divided by a running root mean square.
 
         s ← decay s + (1 - decay) v²
@@ -102,19 +138,11 @@ class RMSProp:
         s = self.decay * s + (1 - self.decay) * (v * v)
         return v / (s**0.5 + self.eps), (s,)
 
-    def field(self, F: Field, state: Memory) -> PreconditionedField:
-        """The preconditioned field, holding its state."""
-        return PreconditionedField(F, self, state)
-
-    def frozen(self, state: Memory) -> frozen:
-        """The diagonal 1/(√s + eps) of a state (arrays or tensors), as a transform.
-
-        Raises
-        ------
-        ValueError
-            If the state has seen no gradient yet.
-        """
-        return _frozen(self, state)
+    def diagonal(self, state: Memory) -> Element:
+        """1/(√s + eps)."""
+        (s,) = state
+        self._refuse_unseen(bool((s == 0).all()))
+        return 1 / (s**0.5 + self.eps)
 
 
 class PreconditionedField(DerivedField):
@@ -199,17 +227,3 @@ class FrozenField(DerivedField):
 
     def vjp(self, z: Element, u: Element) -> Element:
         return self.base.vjp(z, self.diagonal(self.weights, u))
-
-
-def _frozen(preconditioner: Any, state: Memory) -> frozen:
-    """The diagonal that multiplies v, with momentum and counts left out of the dynamics."""
-    s = state[0] if isinstance(preconditioner, RMSProp) else state[1]
-    unseen = (s == 0).all() if isinstance(preconditioner, RMSProp) else (state[2] < 1).any()
-    if bool(unseen):
-        raise ValueError(
-            f"{type(preconditioner).__name__}.frozen: the preconditioner has seen no gradient yet, so it has no "
-            f"diagonal; run some steps and pass the state at their end"
-        )
-    if isinstance(preconditioner, Adam) and preconditioner.bias_correction:
-        s = s / (1 - preconditioner.beta2 ** state[2])
-    return frozen(tuple((1 / (s**0.5 + preconditioner.eps)).tolist()))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
+import torch
 
 import gamedyn as gd
+from gamedyn.rules.preconditioners import Preconditioner
 
 GAME = gd.zero_sum("x**2 + x*y - y**2", min="x", max="y")
 
@@ -32,3 +36,22 @@ def test_the_first_state_of_adam_divides_by_the_size_of_the_first_gradient():
     state = tuple(np.split(s[2:], 3))
     v = gd.field(GAME, [1.0, 2.0])
     assert gd.Adam().frozen(state).weights == pytest.approx(1 / np.abs(v), rel=1e-6)
+
+
+@dataclass(frozen=True)
+class Sign(Preconditioner):
+    """v ↦ v/|v|, a preconditioner of one's own."""
+
+    def init(self, F, z):
+        return ()
+
+    def advance(self, state, v):
+        return v / (v * v) ** 0.5, state
+
+
+def test_a_preconditioner_of_ones_own_runs_in_both_worlds():
+    T = gd.StepMap(gd.Method(gd.Extragradient(0.125), Sign()), gd.zero_sum("x*y + x**2", "x", "y"))
+    for z in ([0.75, -0.5], torch.tensor([0.75, -0.5])):
+        assert T(T.start(z)).tolist() == [0.625, -0.375]
+    with pytest.raises(NotImplementedError, match="Sign"):
+        Sign().frozen(())
