@@ -24,7 +24,8 @@ from gamedyn.plotting import displays, style
 from studies.runner import Check, Study
 
 METHODS = ("Simultaneous", "Alternating", "Extragradient", "Unrolled")
-FEWEST = {"Simultaneous": 9, "Alternating": 8, "Extragradient": 7, "Unrolled": 2}  # digits shown, over all seeds
+FEWEST = {"Simultaneous": 8, "Alternating": 8, "Extragradient": 6}  # digits shown: below the least of all seeds
+COLLAPSED = {"Unrolled": 9}  # digits shown: above the most of all seeds
 SOURCE = "statement that held for seeds 0-4 and after a 1e-6 perturbation (gan_digits_seeds)"
 
 
@@ -154,6 +155,14 @@ def trained(name: str) -> Any:
     return part
 
 
+def digits_check(name: str, least: float, most: float, **text: str) -> Check:
+    """Nearly all digits are shown, or fewer than all where the method collapses."""
+    label = f"{name}: digits with at least 1 % of the samples"
+    if name in COLLAPSED:
+        return Check(label, most, COLLAPSED[name], 0, "at_most", **text)
+    return Check(label, least, FEWEST[name], 0, "at_least", **text)
+
+
 def checks(data: Mapping[str, Any]) -> list[Check]:
     source = f"no paper: a threshold read off our own runs, a {SOURCE}"
     rows = [
@@ -162,9 +171,7 @@ def checks(data: Mapping[str, Any]) -> list[Check]:
     for name in METHODS:
         shown = int(np.sum(data[f"{name}_histogram"] >= 0.01))
         rows += [
-            Check(
-                f"{name}: digits with at least 1 % of the samples", shown, FEWEST[name], 0, "at_least", source=source
-            ),
+            digits_check(name, shown, shown, source=source),
             Check(
                 f"{name}: ‖J‖ at the end over the start",
                 data[f"{name}_norm_end"] / data["norm"],
