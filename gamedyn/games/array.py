@@ -81,6 +81,15 @@ class ArrayField(Field):
         matrix = np.stack([fn(column) for column in identity], axis=1)
         return np.linalg.solve(matrix, rhs)
 
+    def maximum(self, u: Element, w: Element) -> np.ndarray:
+        return np.maximum(u, w)
+
+    def sign(self, u: Element) -> np.ndarray:
+        return np.sign(u)
+
+    def dot(self, u: Element, w: Element) -> np.ndarray:
+        return np.repeat(np.sum(u * w, axis=0, keepdims=True), len(u), axis=0)
+
     def point(self, z: Element) -> Element:
         if not self.source.box:
             return z

@@ -16,6 +16,7 @@ import sympy as sp
 from gamedyn.games.affine import Quadratic
 from gamedyn.games.exact import ExactField
 from gamedyn.games.field import Element, Field, NotInThisWorld, Player, Seed
+from gamedyn.games.linear import SINGULAR
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -153,6 +154,17 @@ class TorchField(Field):
                 w = newton(w).detach()
         return newton(w) if torch.is_grad_enabled() else w
 
+    def maximum(self, u: Element, w: Element) -> Tensor:
+        import torch
+
+        return torch.maximum(u, w)
+
+    def sign(self, u: Element) -> Tensor:
+        return u.sign()
+
+    def dot(self, u: Element, w: Element) -> Tensor:
+        return (u * w).sum(0, keepdim=True).expand_as(u)
+
     def point(self, z: Element) -> Tensor:
         return z if self._project is None else self._project(z)
 
@@ -182,7 +194,10 @@ def _linear_solve(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tenso
         if d <= DENSE_LIMIT:
             with torch.no_grad():
                 matrix = torch.stack([apply(e) for e in torch.eye(d, dtype=r.dtype, device=r.device)], dim=1)
-            return torch.linalg.solve(matrix, r)
+            try:
+                return torch.linalg.solve(matrix, r)
+            except torch.linalg.LinAlgError as error:
+                raise NotInThisWorld("invert", "neural", SINGULAR) from error
         if r.requires_grad:
             raise NotInThisWorld(
                 "invert", "neural", f"differentiating a resolvent needs d <= {DENSE_LIMIT}, this game has d = {d}"

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
+NUMBERS = (float, Fraction, sp.Expr)
+
 
 def map_coefficients(part: Any, fn: Callable[[Any], Any]) -> Any:
-    """The same dataclass with `fn` applied to every float and SymPy coefficient, nested ones too (not to counts)."""
+    """The dataclass with `fn` applied to every float, Fraction and SymPy coefficient, nested ones too; not to counts."""
     if not is_dataclass(part) or isinstance(part, type):
         return part
     changes = {}
     for f in fields(part):
         value = getattr(part, f.name)
-        if isinstance(value, (float, sp.Expr)):
+        if isinstance(value, NUMBERS):
             changes[f.name] = fn(value)
         elif is_dataclass(value) and not isinstance(value, type):
             changes[f.name] = map_coefficients(value, fn)
-        elif isinstance(value, tuple) and any(isinstance(v, (float, sp.Expr)) for v in value):
-            changes[f.name] = tuple(fn(v) if isinstance(v, (float, sp.Expr)) else v for v in value)
+        elif isinstance(value, tuple) and any(isinstance(v, NUMBERS) for v in value):
+            changes[f.name] = tuple(fn(v) if isinstance(v, NUMBERS) else v for v in value)
     return replace(part, **changes)
 
 

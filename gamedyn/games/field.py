@@ -60,6 +60,9 @@ class Field:
                      F.jvp, F.vjp         Dv(z) u and Dv(z)ᵀ u
                      F.solve(z, lr, u)    (I + lr Dv(z))⁻¹ u
                      F.mask(i, u)         Pᵢu: u with the slots of the other players set to 0
+                     F.cross_jvp, F.cross_vjp, F.skew    products with the blocks between players, and with A
+    For preconditioners and adaptive weights, componentwise (with `*`, `/`, `**` of vectors):
+                     F.maximum(u, w), F.sign(u), and ⟨u, w⟩ in every slot, F.dot(u, w)
 
     A world subclasses it and supplies `mask`, `grad`, `hvp`, `derivative`, `pullback` and `invert`;
     what it cannot supply raises `NotInThisWorld`.
@@ -106,6 +109,18 @@ class Field:
         """The w with fn(w) = rhs, fn close to the identity; `linear` says that fn is linear."""
         raise self.missing("invert", "it is not defined")
 
+    def maximum(self, u: Element, w: Element) -> Element:
+        """The larger of two vectors, component by component."""
+        raise self.missing("maximum", "it is nonlinear in the field")
+
+    def sign(self, u: Element) -> Element:
+        """-1, 0 or 1 in every component."""
+        raise self.missing("sign", "it is nonlinear in the field")
+
+    def dot(self, u: Element, w: Element) -> Element:
+        """⟨u, w⟩, written into every component."""
+        raise self.missing("dot", "it is nonlinear in the field")
+
     def point(self, z: Element) -> Element:
         """Projection of z onto the constraints; the identity where there are none."""
         return z
@@ -132,14 +147,22 @@ class Field:
         """Dv(z)ᵀ u = Σ ∇²cᵢ(z)Pᵢu."""
         return total(self.hvp(i, z, self.mask(i, u)) for i in range(len(self.players)))
 
+    def cross_jvp(self, z: Element, u: Element) -> Element:
+        """J_off u = Σ PᵢDv(z)(u - Pᵢu), J_off the blocks of Dv between different players."""
+        return total(self.mask(i, self.jvp(z, u - self.mask(i, u))) for i in range(len(self.players)))
+
+    def cross_vjp(self, z: Element, u: Element) -> Element:
+        """J_offᵀ u = Σ PᵢDv(z)ᵀ(u - Pᵢu)."""
+        return total(self.mask(i, self.vjp(z, u - self.mask(i, u))) for i in range(len(self.players)))
+
+    def skew(self, z: Element, u: Element) -> Element:
+        """Aᵀu = (Dv(z)ᵀu - Dv(z)u)/2, A the antisymmetric part of Dv."""
+        return (self.vjp(z, u) - self.jvp(z, u)) / 2
+
     def solve(self, z: Element, lr: Scalar, u: Element, cross: bool = False) -> Element:
         """(I + lr Dv(z))⁻¹ u; with `cross`, only the off-diagonal player blocks of Dv."""
-
-        def cross_jvp(w: Element) -> Element:
-            return total(self.mask(i, self.jvp(z, w - self.mask(i, w))) for i in range(len(self.players)))
-
         if cross:
-            return self.invert(lambda w: w + lr * cross_jvp(w), u, linear=True)
+            return self.invert(lambda w: w + lr * self.cross_jvp(z, w), u, linear=True)
         return self.invert(lambda w: w + lr * self.jvp(z, w), u, linear=True)
 
     def resolvent(self, lr: Scalar, z: Element) -> Element:
@@ -167,6 +190,15 @@ class DerivedField(Field):
 
     def diagonal(self, weights: tuple[float, ...], u: Element) -> Element:
         return self.base.diagonal(weights, u)
+
+    def maximum(self, u: Element, w: Element) -> Element:
+        return self.base.maximum(u, w)
+
+    def sign(self, u: Element) -> Element:
+        return self.base.sign(u)
+
+    def dot(self, u: Element, w: Element) -> Element:
+        return self.base.dot(u, w)
 
     def point(self, z: Element) -> Element:
         return self.base.point(z)

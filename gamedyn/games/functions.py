@@ -8,6 +8,7 @@ derivatives are again `VectorFunction`s, so they nest: v, Dv·u, D(Dv·u)·w, �
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -187,6 +188,8 @@ def exact_number(value: Any) -> sp.Expr:
         raise TypeError(f"expected a real number or a SymPy expression, got {value!r} of type {type(value).__name__}")
     if isinstance(value, (int, np.integer)):
         return sp.Integer(int(value))
+    if isinstance(value, Fraction):
+        return sp.Rational(value.numerator, value.denominator)
     number = float(value)  # type: ignore[arg-type]  # a NumPy or Python scalar
     if not np.isfinite(number):
         raise ValueError(f"expected a finite number, got {value!r}")

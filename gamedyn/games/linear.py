@@ -15,6 +15,8 @@ import sympy as sp
 from gamedyn.games.field import Element, Field, Player, Seed
 from gamedyn.games.functions import exact_number
 
+SINGULAR = "the linear system that the method solves is singular here"
+
 
 class LinearField(Field):
     """The field of a quadratic game, on NumPy or SymPy matrices.
@@ -90,9 +92,12 @@ class LinearField(Field):
 
     def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Element:
         matrix = fn(self._identity())
-        if isinstance(rhs, np.ndarray):
-            return np.linalg.solve(matrix, rhs)
-        return sp.ImmutableMatrix(sp.Matrix(matrix).LUsolve(sp.Matrix(rhs)).applyfunc(sp.cancel))
+        try:
+            if isinstance(rhs, np.ndarray):
+                return np.linalg.solve(matrix, rhs)
+            return sp.ImmutableMatrix(sp.Matrix(matrix).LUsolve(sp.Matrix(rhs)).applyfunc(sp.cancel))
+        except ValueError as error:  # LinAlgError and SymPy's NonInvertibleMatrixError
+            raise self.missing("invert", SINGULAR) from error
 
     def _identity(self) -> Element:
         d = self.players[-1].stop

@@ -10,6 +10,7 @@ import sympy as sp
 
 from gamedyn.games.exact import clip
 from gamedyn.games.field import NotInThisWorld
+from gamedyn.games.linear import SINGULAR
 from gamedyn.maps.tape import Inverse, Node, forward, reachable
 
 NEWTON_STEPS = 12
@@ -85,6 +86,10 @@ class ExactEvaluator(Evaluator):
             return self._invert(node.data, args[0])
         if op == "diagonal":
             return [w * a for w, a in zip(node.data, args[0], strict=True)]
+        if op == "dot":
+            return [sp.expand(sp.Add(*(a * b for a, b in zip(*args, strict=True))))] * node.size
+        if op in CHOICES:
+            return [CHOICES[op](*parts) for parts in zip(*args, strict=True)]
         if op == "clip":
             return [clip(a, low, high) for a, (low, high) in zip(args[0], node.data, strict=True)]
         if op == "inside":
@@ -106,7 +111,10 @@ class ExactEvaluator(Evaluator):
             return rhs
         columns = inner(self.matrix_nodes(body))
         matrix = sp.Matrix.hstack(*[sp.Matrix(c) for c in columns])
-        return [sp.cancel(e) for e in matrix.LUsolve(sp.Matrix([sp.cancel(r) for r in residual]))]
+        try:
+            return [sp.cancel(e) for e in matrix.LUsolve(sp.Matrix([sp.cancel(r) for r in residual]))]
+        except ValueError as error:
+            raise NotInThisWorld("invert", "exact", SINGULAR) from error
 
 
 def _vanishes(value: sp.Expr) -> bool:
@@ -148,6 +156,12 @@ class ArrayEvaluator(Evaluator):
                 return np.clip(args[0], low, high)
             return ((args[0] > low) & (args[0] < high)).astype(float)
         aligned = _align(args)
+        if op == "dot":
+            with np.errstate(all="ignore"):
+                product = np.sum(aligned[0] * aligned[1], axis=0, keepdims=True)
+            return np.repeat(product, node.size, axis=0)
+        if op in ("maximum", "larger", "sign"):
+            return ARRAY_CHOICES[op](*aligned)
         with np.errstate(all="ignore"):
             return np.asarray(COMPONENT[op](None if data is None else self._number(data), *aligned))
 
@@ -167,10 +181,44 @@ class ArrayEvaluator(Evaluator):
             batch = np.broadcast_shapes(*(a.shape[1:] for a in aligned))
             rows = np.stack([np.broadcast_to(c, (len(rhs), *batch)) for c in aligned[2:]], axis=1)
             residual = np.broadcast_to(aligned[0] - aligned[1], (len(rhs), *batch))
-            step = np.linalg.solve(np.moveaxis(rows, (0, 1), (-2, -1)), np.moveaxis(residual, 0, -1)[..., None])
+            step = solve_batch(np.moveaxis(rows, (0, 1), (-2, -1)), np.moveaxis(residual, 0, -1)[..., None])
             w = _align([w, np.moveaxis(step[..., 0], -1, 0)])[0] + np.moveaxis(step[..., 0], -1, 0)
         return w
 
+
+def solve_batch(matrices: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+    """Solutions of many systems `(…, n, n)`, `(…, n, 1)`; NaN where one of many is singular.
+
+    Raises
+    ------
+    NotInThisWorld
+        If every one is singular: the method does not exist on this game.
+    """
+    try:
+        return np.linalg.solve(matrices, rhs)
+    except np.linalg.LinAlgError:
+        flat = matrices.reshape(-1, *matrices.shape[-2:])
+        regular = np.linalg.matrix_rank(np.nan_to_num(flat)) == matrices.shape[-1]
+        if not regular.any():
+            raise NotInThisWorld("invert", "array", SINGULAR) from None
+        solution = np.full((len(flat), *rhs.shape[-2:]), np.nan)
+        wanted = np.broadcast_to(rhs, (*matrices.shape[:-2], *rhs.shape[-2:])).reshape(solution.shape)
+        solution[regular] = np.linalg.solve(flat[regular], wanted[regular])
+        return solution.reshape(*matrices.shape[:-2], *rhs.shape[-2:])
+
+
+CHOICES: dict[str, Any] = {
+    "maximum": sp.Max,
+    "sign": sp.sign,
+    "larger": lambda a, b: sp.Piecewise((1, a > b), (0, True)),
+}
+"""Componentwise choices, on SymPy expressions."""
+
+ARRAY_CHOICES: dict[str, Any] = {
+    "maximum": np.maximum,
+    "sign": np.sign,
+    "larger": lambda a, b: (a > b).astype(float),
+}
 
 COMPONENT: dict[str, Any] = {
     "add": lambda data, a, b: a + b,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from fractions import Fraction
 from typing import Any
 
 import sympy as sp
@@ -27,7 +28,7 @@ def fingerprint(thing: Any) -> str:
 def _describe(thing: Any) -> str:
     if isinstance(thing, sp.Basic):
         return sp.srepr(thing)
-    if thing is None or isinstance(thing, (bool, int, float, str)):
+    if thing is None or isinstance(thing, (bool, int, float, str, Fraction)):
         return repr(thing)
     if isinstance(thing, Mapping):
         return "{" + ",".join(f"{_describe(k)}:{_describe(v)}" for k, v in thing.items()) + "}"

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from gamedyn._version import __version__
+from gamedyn.maps.evaluate import solve_batch
 
 
 def cache_directory() -> Path:
@@ -45,7 +46,7 @@ def solve_stacked(rows: Sequence[Sequence[Any]], rhs: Sequence[Any]) -> np.ndarr
     n = len(rhs)
     matrix = np.stack([np.broadcast_to(e, shape) for e in entries], axis=-1).reshape(*shape, n, n)
     vector = np.stack([np.broadcast_to(e, shape) for e in rhs], axis=-1)
-    return np.moveaxis(np.linalg.solve(matrix, vector[..., None])[..., 0], -1, 0)
+    return np.moveaxis(solve_batch(matrix, vector[..., None])[..., 0], -1, 0)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ import sympy as sp
 
 from gamedyn.games.exact import clip
 from gamedyn.games.functions import VectorFunction
-from gamedyn.maps.evaluate import COMPONENT, NEWTON_STEPS
+from gamedyn.maps.evaluate import CHOICES, COMPONENT, NEWTON_STEPS
 from gamedyn.maps.tape import Inverse, Node, depends_on, forward, reachable
 
 CSE_LIMIT = 20_000  # operations above which common subexpressions are not searched (it is quadratic)
@@ -125,6 +125,10 @@ class Scalarizer:
         if node.op == "inside":
             pairs = zip(args[0], node.data, strict=True)
             return [self.bind(sp.Piecewise((1, (a > b[0]) & (a < b[1])), (0, True))) for a, b in pairs]
+        if node.op == "dot":
+            return [self.bind(sp.Add(*(a * b for a, b in zip(*args, strict=True))))] * node.size
+        if node.op in CHOICES:
+            return [self.bind(CHOICES[node.op](*parts)) for parts in zip(*args, strict=True)]
         return [self.bind(COMPONENT[node.op](node.data, *parts)) for parts in zip(*args, strict=True)]
 
     def _call(self, function: VectorFunction, args: list[list[sp.Expr]]) -> list[sp.Expr]:

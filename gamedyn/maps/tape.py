@@ -133,6 +133,12 @@ class Tape:
             return a
         return self.make("diagonal", (a,), weights, a.size)
 
+    def dot(self, a: Node, b: Node) -> Node:
+        """⟨a, b⟩ in every component."""
+        if a.op == "zero" or b.op == "zero":
+            return self.zero(a.size)
+        return self.make("dot", (a, b), None, a.size)
+
     def call(self, function: VectorFunction, *args: Node) -> Node:
         """function(*args); zero where it is linear in a zero argument."""
         if any(args[k].op == "zero" for k in function.linear):
@@ -257,7 +263,8 @@ def _tangent(node: Node, tangents: dict[int, Node]) -> Node:
         return _inverse_tangent(node, tangents)
     result = tape.zero(node.size)
     for k, a in enumerate(node.args):
-        result = tape.add(result, _local(node, k, tangents[a.index]))
+        t = tangents[a.index]
+        result = tape.add(result, tape.dot(t, node.args[1 - k]) if node.op == "dot" else _local(node, k, t))
     return result
 
 
@@ -298,6 +305,11 @@ def _local(node: Node, k: int, t: Node) -> Node:
         return node.data * (t * node.args[0] ** (node.data - 1))
     if node.op == "exp_base":
         return sp.log(node.data) * (t * node)
+    if node.op == "maximum":
+        first = tape.make("larger", node.args, None, node.size)
+        return t * first if k == 0 else t * (1 - first)
+    if node.op in ("sign", "larger"):  # constant but for jumps
+        return tape.zero(node.size)
     if node.op == "clip":
         return t * tape.make("inside", node.args, node.data, node.size)
     if node.op == "inside":
@@ -331,6 +343,9 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[N
                     accumulate(a, tape.call(node.data.cotangent(k), *node.args, c))
         elif node.op == "invert":
             _reverse_inverse(node, c, live, accumulate)
+        elif node.op == "dot":  # every slot holds the product, so every slot of the cotangent counts
+            for k, a in enumerate(node.args):
+                accumulate(a, tape.dot(c, tape.shift(tape.zero(node.size), sp.S.One)) * node.args[1 - k])
         else:
             for k, a in enumerate(node.args):
                 accumulate(a, _local(node, k, c))

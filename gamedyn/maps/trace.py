@@ -75,6 +75,15 @@ class TraceField(Field):
     def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Node:
         return self.tape.invert(fn, rhs, linear or (self.is_quadratic and not self.source.box))
 
+    def maximum(self, u: Element, w: Element) -> Node:
+        return self.tape.make("maximum", (u, w), None, u.size)
+
+    def sign(self, u: Element) -> Node:
+        return self.tape.make("sign", (u,), None, u.size)
+
+    def dot(self, u: Element, w: Element) -> Node:
+        return self.tape.dot(u, w)
+
     def point(self, z: Element) -> Node:
         box = self.source.box
         if not box:

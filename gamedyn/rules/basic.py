@@ -50,36 +50,48 @@ class Simultaneous(Memoryless):
 class Extragradient(Memoryless):
     """Look ahead along the field, then step from the old point along the field found there.
 
-        w  = P(z - lr v(z))
+        w  = P(z - extrapolation v(z))
         z+ = P(z - lr v(w))
 
-    Two gradients per step.  Contracts a rotation of speed σ iff lr σ < 1.
+    Two gradients per step.  With equal steps it contracts a rotation of speed σ iff lr σ < 1; a longer
+    look-ahead (EG+, double step sizes) settles more games with a smaller update.
 
     Parameters
     ----------
     lr : float or Symbol
-        Step size η > 0.
+        Step size η > 0 of the update.
+    extrapolation : float or Symbol, optional
+        Step size γ > 0 of the look-ahead; by default lr.
 
     Notes
     -----
-    Stability polynomial ζ - (1 - ηλ + η²λ²).
+    Stability polynomial ζ - (1 - ηλ + ηγλ²).
 
     References
     ----------
     .. [1] G. M. Korpelevich, The extragradient method for finding saddle points (1976).
+    .. [2] Y.-G. Hsieh, F. Iutzeler, J. Malick, P. Mertikopoulos, Explore aggressively, update conservatively,
+       NeurIPS 2020, arXiv:2003.10162.
+    .. [3] J. Diakonikolas, C. Daskalakis, M. I. Jordan, Efficient methods for structured nonconvex-nonconcave
+       min-max optimization (EG+), AISTATS 2021, arXiv:2011.00364.
 
     Examples
     --------
     >>> import gamedyn as gd
     >>> gd.spectral_radius(gd.StepMap(gd.Extragradient(lr=0.5), gd.games.bilinear(1)), [0, 0])
     0.901...
+    >>> gd.stable_steps(gd.StepMap(gd.Extragradient(lr=1, extrapolation=1), gd.games.bilinear(1)), [0, 0])
+    StableSteps (exact): stable for 0 < eta < 1
+      neutral for eta = 1
     """
 
     lr: Scalar
+    extrapolation: Scalar | None = None
 
     def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
         """One update."""
-        w = F.point(z - self.lr * F(z))
+        gamma = self.lr if self.extrapolation is None else self.extrapolation
+        w = F.point(z - gamma * F(z))
         return F.point(z - self.lr * F(w)), memory
 
 
@@ -87,28 +99,36 @@ class Extragradient(Memoryless):
 class Optimistic:
     """Gradient descent with the last field value as a prediction of the next.
 
-        z+ = P(z - 2 lr v(z) + lr v(z₋))
+        z+ = P(z - lr v(z) - correction (v(z) - v(z₋)))
 
-    One gradient per step; memory: v(z₋).  The first step takes z₋ = z, so that it is a plain gradient
-    step.  Contracts a rotation of speed σ iff lr σ < 1/√3.  Under a preconditioner the evaluation at the
-    start advances its state too, so that Adam counts it as its first.
+    One gradient per step; memory: v(z₋).  With constraints this is the forward-reflected-backward method [2]_.  The
+    first step takes z₋ = z, so that it is a plain gradient step.  Contracts a rotation of speed σ, with
+    correction = lr, iff lr σ < 1/√3.  Under a preconditioner the evaluation at the start advances its state too, so
+    that Adam counts it as its first.
 
     Parameters
     ----------
     lr : float or Symbol
         Step size η > 0.
+    correction : float or Symbol, optional
+        Weight κ of the change of the field; by default lr.
 
     Notes
     -----
-    Stability polynomial ζ² - (1 - 2ηλ)ζ - ηλ.
+    Stability polynomial ζ² - (1 - (η + κ)λ)ζ - κλ.
 
     References
     ----------
     .. [1] C. Daskalakis, A. Ilyas, V. Syrgkanis, H. Zeng, Training GANs with optimism, ICLR 2018,
        arXiv:1711.00141.
+    .. [2] Y. Malitsky, M. K. Tam, A forward-backward splitting method for monotone inclusions without
+       cocoercivity, SIAM J. Optim. 2020, arXiv:1808.04162.
+    .. [3] A. Mokhtari, A. Ozdaglar, S. Pattathil, A unified analysis of extra-gradient and optimistic gradient
+       methods for saddle point problems (generalised OGDA), AISTATS 2020, arXiv:1901.08511.
     """
 
     lr: Scalar
+    correction: Scalar | None = None
 
     def init(self, F: Field, z: Element) -> Memory:
         """The field at the start, as if the point before it were the same."""
@@ -118,7 +138,8 @@ class Optimistic:
         """One update."""
         (previous,) = memory
         v = F(z)
-        return F.point(z - 2 * self.lr * v + self.lr * previous), (v,)
+        kappa = self.lr if self.correction is None else self.correction
+        return F.point(z - (self.lr + kappa) * v + kappa * previous), (v,)
 
 
 @dataclass(frozen=True)

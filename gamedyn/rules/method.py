@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from gamedyn.games.coefficients import list_coefficients, map_coefficients
@@ -222,6 +223,18 @@ class CountingField(DerivedField):
         self._count(2)
         return self.base.vjp(z, u)
 
+    def cross_jvp(self, z: Element, u: Element) -> Element:
+        self._count(2)
+        return self.base.cross_jvp(z, u)
+
+    def cross_vjp(self, z: Element, u: Element) -> Element:
+        self._count(2)
+        return self.base.cross_vjp(z, u)
+
+    def skew(self, z: Element, u: Element) -> Element:
+        self._count(4)
+        return self.base.skew(z, u)
+
     def derivative(self, fn: Callable[[Element], Element], z: Element, u: Element) -> Element:
         return self._differentiated(fn, z)
 
@@ -239,6 +252,20 @@ class CountingField(DerivedField):
         self.solves += 1
         return rhs
 
+    def maximum(self, u: Element, w: Element) -> Element:
+        return u
+
+    def sign(self, u: Element) -> Element:
+        return u
+
+    def dot(self, u: Element, w: Element) -> Element:
+        return u
+
+
+def _any_number(value: Any) -> float:
+    """A coefficient as a float; symbols count the same whatever they stand for."""
+    return 0.5 if isinstance(value, sp.Expr) and value.free_symbols else float(value)
+
 
 def step_cost(method: Any, n_players: int = 2) -> StepCost:
     """What one step of a method costs on a game of `n_players`, counted by running it.
@@ -253,14 +280,11 @@ def step_cost(method: Any, n_players: int = 2) -> StepCost:
     """
     method = as_method(method)
     players = [Player(f"p{i}", i, i + 1) for i in range(n_players)]
-    zero = sp.ImmutableMatrix(sp.zeros(n_players))
-    counter = CountingField(LinearField(players, hessians=[zero] * n_players))
-    exact = map_numbers(
-        Method(method.rule, *method.transforms), lambda v: sp.nsimplify(v) if isinstance(v, float) else v
-    )
-    F = exact.field(counter)
-    z = sp.ImmutableMatrix(sp.ones(n_players, 1))
-    memory = exact.rule.init(F, z)
+    counter = CountingField(LinearField(players, hessians=[np.zeros((n_players, n_players))] * n_players))
+    numeric = map_numbers(Method(method.rule, *method.transforms), _any_number)
+    F = numeric.field(counter)
+    z = np.ones((n_players, 1))
+    memory = numeric.rule.init(F, z)
     counter.gradients, counter.solves = sp.Rational(0), 0
-    exact.rule.step(F, z, memory)
+    numeric.rule.step(F, z, memory)
     return StepCost(sp.Rational(counter.gradients), counter.solves)

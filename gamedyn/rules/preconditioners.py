@@ -10,26 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from gamedyn.games.field import DerivedField, Element, Field, Scalar
+from gamedyn.games.field import DerivedField, Element, Field, Scalar, total
 from gamedyn.rules.rule import Memory
 from gamedyn.rules.transforms import Transform
 
 
 class Preconditioner:
-    """Base of preconditioners: a frozen dataclass with `init(F, z)` and `advance(state, v)`.
+    """Base of preconditioners: a frozen dataclass with `init(F, z)` and `advance(F, state, v)`.
 
     `init` gives the state before the first evaluation, a tuple of vectors; `advance` the direction for a
-    field value and the next state, written componentwise with `+ - * / **`.  `diagonal(state)` is what
-    multiplies v once the state stands still.
+    field value and the next state, written componentwise with `+ - * / **`, `F.maximum`, `F.sign` and `F.dot`.
+    `diagonal(state)` is what multiplies v once the state stands still.
     """
 
     def init(self, F: Field, z: Element) -> Memory:
         """The state before the first evaluation."""
         raise NotImplementedError(f"{type(self).__name__} defines no init(F, z)")
 
-    def advance(self, state: Memory, v: Element) -> tuple[Element, Memory]:
+    def advance(self, F: Field, state: Memory, v: Element) -> tuple[Element, Memory]:
         """The direction for the field value v, and the next state."""
-        raise NotImplementedError(f"{type(self).__name__} defines no advance(state, v)")
+        raise NotImplementedError(f"{type(self).__name__} defines no advance(F, state, v)")
 
     def diagonal(self, state: Memory) -> Element:
         """The positive diagonal of a state, as a vector."""
@@ -87,7 +87,7 @@ class Adam(Preconditioner):
         """m, s and the count t of evaluations, all zero."""
         return (0 * z, 0 * z, 0 * z)
 
-    def advance(self, state: Memory, v: Element) -> tuple[Element, Memory]:
+    def advance(self, F: Field, state: Memory, v: Element) -> tuple[Element, Memory]:
         """The direction for the field value v, and the next state."""
         m, s, t = state
         m = self.beta1 * m + (1 - self.beta1) * v
@@ -132,7 +132,7 @@ class RMSProp(Preconditioner):
         """s, zero."""
         return (0 * z,)
 
-    def advance(self, state: Memory, v: Element) -> tuple[Element, Memory]:
+    def advance(self, F: Field, state: Memory, v: Element) -> tuple[Element, Memory]:
         """The direction for the field value v, and the next state."""
         (s,) = state
         s = self.decay * s + (1 - self.decay) * (v * v)
@@ -145,6 +145,138 @@ class RMSProp(Preconditioner):
         return 1 / (s**0.5 + self.eps)
 
 
+@dataclass(frozen=True)
+class AMSGrad(Preconditioner):
+    """Adam divided by the largest second moment so far, so that no coordinate's step ever grows again.
+
+        m ← beta1 m + (1 - beta1) v,   s ← beta2 s + (1 - beta2) v²,   ŝ ← max(ŝ, s)
+        v ↦ (m / (1 - beta1ᵗ)) / (√(ŝ / (1 - beta2ᵗ)) + eps)
+
+    Parameters
+    ----------
+    beta1, beta2, eps, bias_correction
+        As in `Adam`; the original has no bias correction, torch has it.
+
+    References
+    ----------
+    .. [1] S. J. Reddi, S. Kale, S. Kumar, On the convergence of Adam and beyond, ICLR 2018, arXiv:1904.09237.
+    """
+
+    beta1: Scalar = 0.9
+    beta2: Scalar = 0.999
+    eps: Scalar = 1e-8
+    bias_correction: bool = True
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """m, s, the largest s so far and the count t of evaluations, all zero."""
+        return (0 * z, 0 * z, 0 * z, 0 * z)
+
+    def advance(self, F: Field, state: Memory, v: Element) -> tuple[Element, Memory]:
+        """The direction for the field value v, and the next state."""
+        m, s, largest, t = state
+        m = self.beta1 * m + (1 - self.beta1) * v
+        s = self.beta2 * s + (1 - self.beta2) * (v * v)
+        largest, t = F.maximum(largest, s), t + 1
+        if not self.bias_correction:
+            return m / (largest**0.5 + self.eps), (m, s, largest, t)
+        root = (largest / (1 - self.beta2**t)) ** 0.5
+        return (m / (1 - self.beta1**t)) / (root + self.eps), (m, s, largest, t)
+
+    def diagonal(self, state: Memory) -> Element:
+        """1/(√ŝ + eps); momentum and counts stay out of the dynamics."""
+        _, _, largest, t = state
+        self._refuse_unseen(bool((t < 1).any()))
+        if self.bias_correction:
+            largest = largest / (1 - self.beta2**t)
+        return 1 / (largest**0.5 + self.eps)
+
+
+@dataclass(frozen=True)
+class Sign(Preconditioner):
+    """The sign of every component.
+
+        v ↦ sign(v)
+
+    No state.  Near an equilibrium the step keeps its size, so nothing settles below lr; there is no diagonal to
+    freeze.
+
+    References
+    ----------
+    .. [1] J. Bernstein, Y. Wang, K. Azizzadenesheli, A. Anandkumar, signSGD: compressed optimisation for non-convex
+       problems, ICML 2018, arXiv:1802.04434.
+    """
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """No state."""
+        return ()
+
+    def advance(self, F: Field, state: Memory, v: Element) -> tuple[Element, Memory]:
+        """The direction for the field value v."""
+        return F.sign(v), state
+
+    def frozen(self, state: Memory) -> NoReturn:
+        """There is none.
+
+        Raises
+        ------
+        ValueError
+            Always: a sign is no multiple of v.
+        """
+        raise ValueError("Sign has no diagonal: its direction does not depend on the size of v. Freeze RMSProp or Adam")
+
+
+@dataclass(frozen=True)
+class Clip(Preconditioner):
+    """The field, no longer than a bound: every player's part by its norm, or every component by its value.
+
+        v ↦ Σ Pᵢv min(1, bound/‖Pᵢv‖)        by="norm"
+        v ↦ min(max(v, -bound), bound)       by="value"
+
+    No state.  Inactive near an equilibrium, where the method without it is what has a Jacobian.
+
+    Parameters
+    ----------
+    bound : float
+        Largest norm of a player's part, or largest component; > 0.
+    by : {"norm", "value"}
+
+    References
+    ----------
+    .. [1] R. Pascanu, T. Mikolov, Y. Bengio, On the difficulty of training recurrent neural networks, ICML 2013,
+       arXiv:1211.5063.
+    """
+
+    bound: Scalar
+    by: str = "norm"
+
+    def __post_init__(self) -> None:
+        if self.by not in ("norm", "value"):
+            raise ValueError(f"Clip: by={self.by!r} is neither 'norm' nor 'value'")
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """No state."""
+        return ()
+
+    def advance(self, F: Field, state: Memory, v: Element) -> tuple[Element, Memory]:
+        """The direction for the field value v."""
+        ceiling = 0 * v + self.bound
+        if self.by == "value":
+            return -1 * F.maximum(-1 * F.maximum(v, -1 * ceiling), -1 * ceiling), state
+        parts = [F.mask(i, v) for i in range(len(F.players))]
+        # the larger of the squares, so that the root is never taken at 0
+        return total(p * (ceiling / F.maximum(F.dot(p, p), ceiling * ceiling) ** 0.5) for p in parts), state
+
+    def frozen(self, state: Memory) -> NoReturn:
+        """There is none.
+
+        Raises
+        ------
+        ValueError
+            Always: near an equilibrium clipping does nothing.
+        """
+        raise ValueError("Clip does nothing near an equilibrium; analyse the method without it")
+
+
 class PreconditionedField(DerivedField):
     """A field with a memory: every evaluation of a player's part advances that player's state."""
 
@@ -154,11 +286,11 @@ class PreconditionedField(DerivedField):
         self.state = state
 
     def __call__(self, z: Element) -> Element:
-        direction, self.state = self.preconditioner.advance(self.state, self.base(z))
+        direction, self.state = self.preconditioner.advance(self.base, self.state, self.base(z))
         return direction
 
     def part(self, i: int, z: Element) -> Element:
-        direction, new = self.preconditioner.advance(self.state, self.base.part(i, z))
+        direction, new = self.preconditioner.advance(self.base, self.state, self.base.part(i, z))
         self.state = tuple(s + self.mask(i, n - s) for s, n in zip(self.state, new, strict=True))
         return self.mask(i, direction)
 

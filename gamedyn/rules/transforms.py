@@ -11,6 +11,7 @@ from typing import Any
 
 from gamedyn.games.field import DerivedField, Element, Field, Scalar, total
 from gamedyn.games.transformed import TransformedGame
+from gamedyn.rules.scaling import ScaledField
 
 
 class Transform:
@@ -46,65 +47,43 @@ class two_timescale(Transform):
 
     def field(self, F: Field) -> Field:
         """The transformed field."""
-        return TwoTimescaleField(F, self.tau)
-
-
-class TwoTimescaleField(DerivedField):
-    """Every cost kept, the last one scaled by tau."""
-
-    def __init__(self, base: Field, tau: Scalar) -> None:
-        super().__init__(base)
-        self.tau = tau
-
-    def _scale(self, u: Element) -> Element:
-        return u + (self.tau - 1) * self.mask(len(self.players) - 1, u)
-
-    def __call__(self, z: Element) -> Element:
-        return self._scale(self.base(z))
-
-    def part(self, i: int, z: Element) -> Element:
-        part = self.base.part(i, z)
-        return self.tau * part if i == len(self.players) - 1 else part
-
-    def grad(self, i: int, z: Element) -> Element:
-        g = self.base.grad(i, z)
-        return self.tau * g if i == len(self.players) - 1 else g
-
-    def hvp(self, i: int, z: Element, u: Element) -> Element:
-        product = self.base.hvp(i, z, u)
-        return self.tau * product if i == len(self.players) - 1 else product
-
-    def jvp(self, z: Element, u: Element) -> Element:
-        return self._scale(self.base.jvp(z, u))
-
-    def vjp(self, z: Element, u: Element) -> Element:
-        return self.base.vjp(z, self._scale(u))
+        return ScaledField(F, (*[1] * (len(F.players) - 1), self.tau))
 
 
 @dataclass(frozen=True)
 class consensus(Transform):
     """Descend as well on the squared norm of the field.
 
-        v ↦ v + gamma Jᵀv = v + gamma ∇½‖v‖²
+        v ↦ v + gamma ∇½‖v‖² = v + gamma Jᵀv        normalisation="half"
+        v ↦ v + gamma ∇‖v‖² = v + 2 gamma Jᵀv       normalisation="full"
 
-    One gradient and one Jacobian product, counted as three gradients.  Adds gamma JᵀJ to the Jacobian at
-    an equilibrium, so it damps rotation, and is attracted by every small ‖v‖, maxima of the costs included.
+    One gradient and one Jacobian product, counted as three gradients.  Adds gamma JᵀJ (twice that) to the Jacobian
+    at an equilibrium, so it damps rotation, and is attracted by every small ‖v‖, maxima of the costs included.
 
     Parameters
     ----------
     gamma : float or Symbol
-        Weight γ of ½‖v‖².
+        Weight γ of the squared norm.
+    normalisation : {"half", "full"}
+        Whether γ weighs ½‖v‖², as in [1]_, or ‖v‖², as in the comparisons of [2]_.
 
     References
     ----------
     .. [1] L. Mescheder, S. Nowozin, A. Geiger, The numerics of GANs, NeurIPS 2017, arXiv:1705.10461.
+    .. [2] A. Letcher, On the impossibility of global convergence in multi-loss optimization, ICLR 2021,
+       arXiv:2005.12649.
     """
 
     gamma: Scalar
+    normalisation: str = "half"
+
+    def __post_init__(self) -> None:
+        if self.normalisation not in ("half", "full"):
+            raise ValueError(f"consensus: normalisation={self.normalisation!r} is neither 'half' nor 'full'")
 
     def field(self, F: Field) -> Field:
         """The transformed field."""
-        return ConsensusField(F, self.gamma)
+        return ConsensusField(F, self.gamma if self.normalisation == "half" else 2 * self.gamma)
 
 
 class ConsensusField(DerivedField):
@@ -123,25 +102,36 @@ class ConsensusField(DerivedField):
 class symplectic_adjustment(Transform):
     """Turn the field towards the equilibrium that it circles.
 
-        v ↦ v + strength Aᵀv,  A = (J - Jᵀ)/2
+        v ↦ v + strength s Aᵀv,  A = (J - Jᵀ)/2
+        s = 1, or with `aligned`  s = sign(⟨v, Jᵀv⟩⟨Aᵀv, Jᵀv⟩/d + epsilon)
 
     One gradient and two Jacobian products, counted as five gradients.  On a potential game A = 0 and
-    nothing changes; on a Hamiltonian game it is `consensus`.  The sign is not aligned.
+    nothing changes; on a Hamiltonian game it is `consensus`.
 
     Parameters
     ----------
     strength : float or Symbol
         Weight λ of the adjustment.
+    aligned : bool
+        Whether the adjustment is turned away from unstable equilibria.  s = 1 near every equilibrium, where the
+        products are of fourth order: the local rates are those of the other.
+    epsilon : float
+        Bias of the alignment towards +1; products are divided by the number of coordinates d.
 
     References
     ----------
     .. [1] D. Balduzzi et al., The mechanics of n-player differentiable games, ICML 2018, arXiv:1802.05642.
+    .. [2] A. Letcher et al., Differentiable game mechanics, JMLR 20 (2019), arXiv:1905.04926.
     """
 
     strength: Scalar
+    aligned: bool = False
+    epsilon: Scalar = 0.1
 
     def field(self, F: Field) -> Field:
         """The transformed field."""
+        if self.aligned:
+            return AlignedField(F, self.strength, self.epsilon)
         return SymplecticField(F, self.strength)
 
 
@@ -154,7 +144,52 @@ class SymplecticField(DerivedField):
 
     def __call__(self, z: Element) -> Element:
         v = self.base(z)
-        return v + self.strength * ((self.base.vjp(z, v) - self.base.jvp(z, v)) / 2)
+        return v + self.strength * self.base.skew(z, v)
+
+
+class AlignedField(DerivedField):
+    """v + λ sAᵀv, s the sign of the alignment."""
+
+    def __init__(self, base: Field, strength: Scalar, epsilon: Scalar) -> None:
+        super().__init__(base)
+        self.strength, self.epsilon = strength, epsilon
+
+    def __call__(self, z: Element) -> Element:
+        v, d = self.base(z), self.players[-1].stop
+        uphill, turn = self.base.vjp(z, v), self.base.skew(z, v)
+        s = self.sign(self.dot(v, uphill) * self.dot(turn, uphill) / d + self.epsilon)
+        return v + self.strength * (s * turn)
+
+
+@dataclass(frozen=True)
+class hamiltonian_gradient(Transform):
+    """Descend on the squared norm of the field alone.
+
+        v ↦ ∇½‖v‖² = Jᵀv
+
+    One gradient and one Jacobian product, counted as three gradients.  The transformed game is a potential game:
+    no rotation is left, and every equilibrium, of whatever kind, attracts.
+
+    Notes
+    -----
+    On f = xy with `Simultaneous`, ρ = |1 - η|.
+
+    References
+    ----------
+    .. [1] J. Abernethy, K. A. Lai, A. Wibisono, Last-iterate convergence rates for min-max optimization, ALT 2021,
+       arXiv:1906.02027.
+    """
+
+    def field(self, F: Field) -> Field:
+        """The transformed field."""
+        return HamiltonianField(F)
+
+
+class HamiltonianField(DerivedField):
+    """Jᵀv."""
+
+    def __call__(self, z: Element) -> Element:
+        return self.base.vjp(z, self.base(z))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from gamedyn.games.field import Element, Field, Scalar, total
 from gamedyn.rules.basic import Simultaneous
 from gamedyn.rules.rule import Memory, at, period, replace_in_rule
+from gamedyn.rules.scaling import ScaledField
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,47 @@ class lookahead:
         for _ in range(int(self.k)):
             w, memory = self.rule.step(F, w, memory)
         return F.point(z + self.alpha * (w - z)), memory
+
+
+@dataclass(frozen=True)
+class per_player:
+    """The rule with a step of each player's own, of either sign.
+
+        the rule on the field Σ scales[i] Pᵢv
+
+    Costs what the rule costs.  Schedules of negative steps make plain descent converge where no positive ones
+    do [1]_.
+
+    Parameters
+    ----------
+    rule : Rule
+    scales : tuple of float or Symbol
+        One factor per player on its part of the field.
+
+    References
+    ----------
+    .. [1] H. Shugart, J. M. Altschuler, Negative stepsizes make gradient-descent-ascent converge (2025),
+       arXiv:2505.01423.
+
+    Examples
+    --------
+    >>> import gamedyn as gd
+    >>> swing = gd.per_player(gd.Simultaneous(lr=1), (0.5, 0.0))
+    >>> slingshot = gd.scheduled(swing, "scales", ((0.5, -0.5), (-0.5, 0.5)))
+    >>> round(gd.spectral_radius(gd.StepMap(slingshot, gd.games.bilinear(1)), [0, 0]), 6)
+    0.75
+    """
+
+    rule: Any
+    scales: tuple[Scalar, ...]
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """The rule's memory."""
+        return self.rule.init(ScaledField(F, self.scales), z)
+
+    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
+        """One update."""
+        return self.rule.step(ScaledField(F, self.scales), z, memory)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ __all__ = [
     "ZETA",
     "BestStep",
     "best_step",
+    "floquet_multipliers",
     "spectral_radius",
     "stability_polynomial",
     "stable_steps",
@@ -89,6 +90,39 @@ def spectral_radius(T: StepMap, z: Any) -> Any:
             f"give them values, or use stable_steps"
         )
     return max(abs(complex(r)) for r in numeric_roots(p, 30))
+
+
+def floquet_multipliers(T: StepMap, z: Any) -> Any:
+    """The eigenvalues of one period of steps at a fixed point.
+
+        DT_{p-1} ⋯ DT₁ DT₀,  p the period of the schedule (1 without one)
+
+    Parameters
+    ----------
+    T : StepMap
+    z : `(d,)`
+        An equilibrium.
+
+    Returns
+    -------
+    ndarray `(D,)`
+        Complex, by decreasing modulus; their p-th roots are multipliers per step.
+
+    Raises
+    ------
+    NotInThisWorld
+        For a preconditioned method and for an aperiodic schedule.
+
+    Examples
+    --------
+    >>> import gamedyn as gd
+    >>> swing = gd.scheduled(gd.Simultaneous(lr=0.1), "lr", (0.1, 0.3))
+    >>> gd.floquet_multipliers(gd.StepMap(swing, gd.games.bilinear(1)), [0.0, 0.0]).round(6)
+    array([0.97+0.4j, 0.97-0.4j])
+    """
+    matrix = np.array(step_jacobian(T, z), dtype=float)
+    values = np.linalg.eigvals(matrix)
+    return values[np.lexsort((-values.imag, -np.abs(values).round(12)))]
 
 
 def stability_polynomial(T: StepMap) -> sp.Poly:

@@ -110,10 +110,15 @@ def default_games() -> list[tuple[Any, list[float], list[Any]]]:
 # one step on a field, outside any step map -----------------------------------------------------------
 
 
-def _autonomous(rule: Any) -> Method:
+def _autonomous(rule: Any, k: int = 0) -> Method:
     method = as_method(rule)
     layers = [method.preconditioner] if method.preconditioner else []
-    return Method(at(method.rule, 0), *layers, *method.transforms)
+    return Method(at(method.rule, k), *layers, *method.transforms)
+
+
+def _numeric(rule: Any, k: int = 0) -> Any:
+    """The autonomous rule of step k with float coefficients, without its layers."""
+    return map_numbers(_autonomous(rule, k), float).rule
 
 
 def _refuse_preconditioner(method: Method, check: str) -> None:
@@ -150,6 +155,7 @@ def check_protocol(rule: Any) -> None:
     parameters = getattr(type(inner), "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:
         raise AssertionError(f"{type(inner).__name__} must be a frozen dataclass: write @dataclass(frozen=True)")
+    inner = _numeric(rule)
     F = _linear_field([2, 1])
     z = np.array([[0.5], [-0.25], [0.75]])
     memory = inner.init(F, z)
@@ -166,12 +172,11 @@ def check_protocol(rule: Any) -> None:
 
 def check_operations(rule: Any, steps: int = 2) -> None:
     """The rule uses `+`, `-` and scalar `*` only, forms every new point by `F.point`, remembers no point."""
-    inner = _autonomous(rule).rule
     F = ScriptedField()
     z = F.start()
-    memory = inner.init(F, z)
-    for _ in range(steps):
-        z, memory = inner.step(F, z, memory)
+    memory = _numeric(rule).init(F, z)
+    for k in range(steps):
+        z, memory = _numeric(rule, k).step(F, z, memory)
         if not isinstance(z, Probe) or not z.is_point:
             raise AssertionError("the new point did not come out of F.point; write F.point(...)")
         for k, m in enumerate(memory):

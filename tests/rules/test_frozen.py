@@ -20,7 +20,7 @@ def test_a_state_without_gradients_has_no_diagonal(preconditioner):
     with pytest.raises(ValueError, match="has seen no gradient yet"):
         preconditioner.frozen(empty)
     v = np.array([3.0, -4.0])
-    _, state = preconditioner.advance(empty, v)
+    _, state = preconditioner.advance(None, empty, v)
     assert preconditioner.frozen(state).weights[0] > preconditioner.frozen(state).weights[1] > 0
 
 
@@ -45,7 +45,7 @@ class Sign(Preconditioner):
     def init(self, F, z):
         return ()
 
-    def advance(self, state, v):
+    def advance(self, F, state, v):
         return v / (v * v) ** 0.5, state
 
 
