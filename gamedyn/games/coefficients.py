@@ -13,7 +13,7 @@ NUMBERS = (float, Fraction, sp.Expr)
 
 
 def map_coefficients(part: Any, fn: Callable[[Any], Any]) -> Any:
-    """The dataclass with `fn` applied to every float, Fraction and SymPy coefficient, nested ones too; not to counts."""
+    """The dataclass with `fn` applied to every float, Fraction and SymPy coefficient, nested too; not to counts."""
     if not is_dataclass(part) or isinstance(part, type):
         return part
     changes = {}

@@ -131,7 +131,7 @@ class EAGV(Anchored):
     """
 
     lr: Scalar
-    L: Scalar = 1.0
+    L: Scalar = 1
 
     def at(self, k: int) -> AnchoredExtragradient:
         """The autonomous rule of step k."""
@@ -176,7 +176,7 @@ class FEG(Anchored):
     """
 
     lr: Scalar
-    rho: Scalar = 0.0
+    rho: Scalar = 0
 
     def at(self, k: int) -> AnchoredExtragradient:
         """The autonomous rule of step k."""

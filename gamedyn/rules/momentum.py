@@ -76,7 +76,7 @@ class LEAD:
     """
 
     lr: Scalar
-    momentum: Scalar = 0.0
+    momentum: Scalar = 0
     coupling: Scalar | None = None
 
     def init(self, F: Field, z: Element) -> Memory:

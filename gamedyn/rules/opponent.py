@@ -6,6 +6,7 @@ J_off v, the change of every gradient as the others move;   χᵢ = Σ_{j≠i} P
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from gamedyn.games.field import DerivedField, Element, Field, Scalar, total
 from gamedyn.rules.transforms import Transform
@@ -100,7 +101,7 @@ class lola(Transform):
     """
 
     lr: Scalar
-    weight: Scalar = 1.0
+    weight: Scalar = 1
 
     def field(self, F: Field) -> Field:
         """The transformed field."""
@@ -156,8 +157,8 @@ class sos(Transform):
     """
 
     lr: Scalar
-    a: Scalar = 0.5
-    b: Scalar = 0.1
+    a: Scalar = Fraction(1, 2)
+    b: Scalar = Fraction(1, 10)
 
     def field(self, F: Field) -> Field:
         """The transformed field."""

@@ -112,7 +112,7 @@ class local_symplectic_surgery(Transform):
        in zero-sum games (2019), arXiv:1901.00838.
     """
 
-    regularization: Scalar = 0.0
+    regularization: Scalar = 0
 
     def field(self, F: Field) -> Field:
         """The transformed field."""

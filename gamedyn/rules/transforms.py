@@ -7,6 +7,7 @@ in every world that has the operations they ask for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from gamedyn.games.field import DerivedField, Element, Field, Scalar, total
@@ -126,7 +127,7 @@ class symplectic_adjustment(Transform):
 
     strength: Scalar
     aligned: bool = False
-    epsilon: Scalar = 0.1
+    epsilon: Scalar = Fraction(1, 10)
 
     def field(self, F: Field) -> Field:
         """The transformed field."""

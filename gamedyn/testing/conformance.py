@@ -307,8 +307,10 @@ def check_worlds_agree(
             check_jacobians_agree(rule, game, equilibrium, world)
 
 
-def check_orbits_agree(rule: Any, game: Any, z0: Sequence[float], world: str, tolerance: float = RELATIVE) -> None:
+def check_orbits_agree(rule: Any, game: Any, z0: Sequence[float], world: str, tolerance: float = RELATIVE) -> float:
     """One and ten steps in `world` against the printed NumPy step, within `tolerance` (1 + |s|) per step.
+
+    Returns the largest difference found, relative to 1 + |s| and per step.
 
     Parameters
     ----------
@@ -327,22 +329,22 @@ def check_orbits_agree(rule: Any, game: Any, z0: Sequence[float], world: str, to
     if not np.max(np.abs(np.array(orbit)[:, : game.dim])) <= REACH:
         raise AssertionError(f"the orbit from {list(z0)} leaves |z| <= {REACH}; compare worlds on a bounded orbit")
     if world == "array":
-        _compare(world, _tape_images(T, orbit), orbit[1:], tolerance)
-    elif world == "exact":
-        _compare(world, _exact_images(T, orbit), orbit[1:], tolerance)
-    elif world == "neural":
-        _compare(world, _neural_orbit(T, z0), orbit, tolerance)
-    elif world == "numba":
+        return _compare(world, _tape_images(T, orbit), orbit[1:], tolerance)
+    if world == "exact":
+        return _compare(world, _exact_images(T, orbit), orbit[1:], tolerance)
+    if world == "neural":
+        return _compare(world, _neural_orbit(T, z0), orbit, tolerance)
+    if world == "numba":
         starts = np.tile(orbit[0][:, None], (1, 3))
-        for steps in (1, 10):
-            for image in kernel_steps(T, starts, steps).T:
-                _compare(world, [image], [orbit[steps]], steps * tolerance)
-    else:
-        raise ValueError(f"orbits are compared in the worlds exact, array, numba and neural, not in '{world}'")
+        pairs = [(image, steps) for steps in (1, 10) for image in kernel_steps(T, starts, steps).T]
+        return max(_compare(world, [image], [orbit[steps]], steps * tolerance) / steps for image, steps in pairs)
+    raise ValueError(f"orbits are compared in the worlds exact, array, numba and neural, not in '{world}'")
 
 
-def check_jacobians_agree(rule: Any, game: Any, equilibrium: Sequence[Any], world: str) -> None:
+def check_jacobians_agree(rule: Any, game: Any, equilibrium: Sequence[Any], world: str) -> float:
     """DT of the extended state at an equilibrium in `world` against the array world, entrywise within 1e-10.
+
+    Returns the largest difference of two entries.
 
     Parameters
     ----------
@@ -380,17 +382,24 @@ def check_jacobians_agree(rule: Any, game: Any, equilibrium: Sequence[Any], worl
         raise AssertionError(
             f"the Jacobians of the {world} and array worlds differ by {gap:.3g} at {list(equilibrium)}"
         )
+    return float(gap)
 
 
-def _compare(world: str, images: Sequence[np.ndarray], orbit: Sequence[np.ndarray], tolerance: float) -> None:
+def _compare(world: str, images: Sequence[np.ndarray], orbit: Sequence[np.ndarray], tolerance: float) -> float:
+    """The largest difference, relative to 1 + |s| and per step."""
+    worst = 0.0
     for k, (image, reference) in enumerate(zip(images, orbit, strict=False)):
         if len(image) != len(reference):
             raise AssertionError(
                 f"the {world} world has {len(image)} entries in its state, the array world {len(reference)}"
             )
-        gap, bound = np.max(np.abs(image - reference)), tolerance * (k + 1) * (1 + np.linalg.norm(reference))
-        if not gap <= bound:
-            raise AssertionError(f"the {world} and array worlds differ by {gap:.3g} (allowed {bound:.3g}) at entry {k}")
+        gap, size = np.max(np.abs(image - reference)), (k + 1) * (1 + np.linalg.norm(reference))
+        if not gap <= tolerance * size:
+            raise AssertionError(
+                f"the {world} and array worlds differ by {gap:.3g} (allowed {tolerance * size:.3g}) at entry {k}"
+            )
+        worst = max(worst, float(gap / size))
+    return worst
 
 
 def _neural_orbit(T: StepMap, z0: Sequence[float]) -> list[np.ndarray]:

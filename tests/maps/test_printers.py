@@ -14,6 +14,7 @@ from gamedyn.maps.printed import Printout
 from gamedyn.maps.scalar import shared_terms
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.basic import Extragradient, LinearizedProximalPoint, ProximalPoint, Simultaneous
+from gamedyn.rules.method import map_numbers
 from gamedyn.rules.rule import at
 from gamedyn.testing import kernel_steps
 
@@ -24,7 +25,8 @@ DIRECT = [n for n in RULES if "proximal" not in n]
 @pytest.mark.parametrize("name", DIRECT)
 def test_printed_step_equals_the_rule_run_on_arrays(name, game):
     g, _ = GAMES[game]
-    T, F, rule = StepMap(RULES[name], g), g.field("array"), at(RULES[name], 0)
+    T, F = StepMap(RULES[name], g), g.field("array")
+    rule = map_numbers(at(RULES[name], 0), float)
     for start in STARTS:
         z = np.array(start[: g.dim])
         s, memory = T.start(z), rule.init(F, z)
