@@ -32,6 +32,9 @@ class Orbit:
         The last extended state; `simulate(..., state=orbit.state)` goes on from it.
     backend : str
         "numpy", "numba" or "torch".
+    residual : float or None
+        The largest relative residual of the linear systems that were solved by products (torch, d > 64); None where
+        none was.
     """
 
     z: np.ndarray
@@ -39,10 +42,12 @@ class Orbit:
     status: np.ndarray
     state: Any
     backend: str
+    residual: float | None = None
 
     def __repr__(self) -> str:
         names, counts = np.unique(self.status, return_counts=True)
         summary = ", ".join(f"{n} {s}" for s, n in zip(names, counts, strict=True))
+        summary += "" if self.residual is None else f"; systems solved to {self.residual:.0e}"
         return (
             f"Orbit({self.steps[-1]} steps, {len(self.steps)} records, shape {self.z.shape}, {summary}; {self.backend})"
         )
@@ -117,7 +122,8 @@ def _run(T: StepMap, s: Any, marks: list[int], first: int, backend: str) -> Orbi
         previous, s = _advance(T, s, first + a, b - a, backend)
         points.append(_numpy(T.point(s)))
     status = _status(_numpy(previous), _numpy(s)) if len(marks) > 1 else np.full(tuple(s.shape[1:]), "running")
-    return Orbit(np.stack(points), np.array(marks), status, s, backend)
+    residual = T.neural.residual if backend == "torch" else None
+    return Orbit(np.stack(points), np.array(marks), status, s, backend, residual)
 
 
 def _advance(T: StepMap, s: Any, first: int, steps: int, backend: str) -> tuple[Any, Any]:

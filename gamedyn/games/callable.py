@@ -38,6 +38,11 @@ class TorchField(Field):
         z -> v(z), for a game without costs.
     project : callable, optional
         The projection onto the constraints.
+
+    Attributes
+    ----------
+    residual : float or None
+        The largest relative residual that a matrix-free linear system was left with; None where none was solved.
     """
 
     world = "neural"
@@ -53,6 +58,7 @@ class TorchField(Field):
         self.costs = costs
         self._field = field
         self._project = project
+        self.residual: float | None = None
 
     def mask(self, i: int, u: Element) -> Tensor:
         import torch
@@ -145,7 +151,8 @@ class TorchField(Field):
             residual = residual if track else residual.detach()
             with torch.no_grad():
                 base = w.detach()
-                step = _linear_solve((lambda u: fn(u)) if linear else (lambda u: self.derivative(fn, base, u)))
+                apply = (lambda u: fn(u)) if linear else (lambda u: self.derivative(fn, base, u))
+                step = _linear_solve(apply, self._note_residual)
             return w - step(residual)
 
         with torch.no_grad():
@@ -165,6 +172,9 @@ class TorchField(Field):
     def dot(self, u: Element, w: Element) -> Tensor:
         return (u * w).sum(0, keepdim=True).expand_as(u)
 
+    def _note_residual(self, left: float) -> None:
+        self.residual = left if self.residual is None else max(left, self.residual)
+
     def point(self, z: Element) -> Tensor:
         return z if self._project is None else self._project(z)
 
@@ -181,8 +191,11 @@ def _variable(z: Tensor) -> Tensor:
     return z if z.requires_grad else z.detach().requires_grad_()
 
 
-def _linear_solve(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """r -> M⁻¹r for the linear map `apply`: dense up to DENSE_LIMIT, GMRES above; differentiable in r."""
+def _linear_solve(apply: Callable[[Tensor], Tensor], note: Callable[[float], None]) -> Callable[[Tensor], Tensor]:
+    """r -> M⁻¹r for the linear map `apply`: dense up to DENSE_LIMIT, GMRES above, whose relative residual is noted.
+
+    Differentiable in r.
+    """
     import numpy as np
     import torch
     from scipy.sparse.linalg import LinearOperator, gmres
@@ -211,8 +224,10 @@ def _linear_solve(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tenso
         rtol = 1e-12 if r.dtype == torch.float64 else 1e-6
         target = r.detach().cpu().double().numpy()
         solution, failed = gmres(operator, target, rtol=rtol, atol=0.0, restart=50, maxiter=20)
+        size = np.linalg.norm(target)
+        left = float(np.linalg.norm(operator @ solution - target) / size) if size else 0.0
+        note(left)
         if failed:
-            left = np.linalg.norm(operator @ solution - target) / np.linalg.norm(target)
             warnings.warn(f"GMRES stopped at a relative residual of {left:.1e}, above {rtol:.0e}", stacklevel=2)
         return torch.as_tensor(solution, dtype=r.dtype, device=r.device)
 

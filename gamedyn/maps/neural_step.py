@@ -30,6 +30,7 @@ class NeuralStep:
     def __init__(self, game: Any, method: Callable[[int], Method], params: Mapping[str, Any], oracle: Any) -> None:
         self.game, self._method, self.params, self.oracle = game, method, params, oracle
         self._counts: tuple[int, tuple[int, ...]] | None = None
+        self._drawn: Any = None
 
     def method(self, k: int) -> Method:
         """The method of step k with float coefficients."""
@@ -46,7 +47,13 @@ class NeuralStep:
 
     def field(self, k: int, method: Method) -> Any:
         """The transformed field of step k."""
-        return method.field(self._field if self.oracle is None else self.oracle.draw(k))
+        self._drawn = self._field if self.oracle is None else self.oracle.draw(k)
+        return method.field(self._drawn)
+
+    @property
+    def residual(self) -> float | None:
+        """The relative residual of the matrix-free linear systems of the last step; None where there were none."""
+        return getattr(self._drawn, "residual", None)
 
     def start_parts(self, z: Any) -> tuple[Any, ...]:
         """(z, *memory) before the first step, kept apart."""

@@ -94,3 +94,17 @@ def test_bad_arguments_say_what_is_needed(kwargs, message):
 def test_unbound_parameters_are_named():
     with pytest.raises(ValueError, match="'a' has no value"):
         gd.simulate(gd.StepMap(gd.Extragradient(0.1), gd.zero_sum("a*x*y", "x", "y")), [1.0, 1.0], 3)
+
+
+@pytest.mark.parametrize("layer", [gd.competitive(0.1), gd.local_symplectic_surgery(0.5)])
+def test_orbit_of_a_large_game_reports_the_residual_of_its_linear_systems(layer):
+    rng = np.random.default_rng(0)
+    A = torch.tensor(rng.normal(size=(40, 40)) / 6)
+    game = gd.callable_game(
+        [lambda z: z[:40] @ A @ z[40:] + (z[:40] ** 2).sum() / 2, lambda z: -z[:40] @ A @ z[40:]], sizes=[40, 40]
+    )
+    method = gd.Method(gd.Simultaneous(0.1), layer)
+    orbit = gd.simulate(gd.StepMap(method, game), torch.tensor(rng.normal(size=80)), steps=3)
+    assert 0 < orbit.residual < 1e-11
+    assert "systems solved to" in repr(orbit)
+    assert gd.simulate(gd.StepMap(gd.Simultaneous(0.1), game), torch.zeros(80, dtype=torch.float64), steps=1).residual is None
