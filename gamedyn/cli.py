@@ -124,8 +124,20 @@ def compare(
 
 
 @app.command()
-def methods(as_json: AsJson = False) -> None:
-    """The methods by name, with their coefficients and costs."""
+def methods(
+    as_json: AsJson = False,
+    card: Annotated[str | None, typer.Option("--card", help="the card of one method", metavar="NAME")] = None,
+    cards: Annotated[bool, typer.Option("--cards", help="all cards as a Markdown page")] = False,
+    worlds: Annotated[
+        bool, typer.Option("--worlds", help="methods against worlds, measured, as a Markdown page")
+    ] = False,
+) -> None:
+    """The methods by name, with their coefficients and costs; the card of one, or of all."""
+    if sum(map(bool, (as_json, card, cards, worlds))) > 1:
+        raise ValueError("--json, --card, --cards and --worlds are different outputs; give one of them")
+    if card is not None or cards or worlds:
+        _print(_method_pages(card, cards).rstrip("\n"))
+        return
     from gamedyn.report.text import table
     from gamedyn.rules.method import step_cost
     from gamedyn.rules.named import coefficients, named
@@ -146,6 +158,20 @@ def methods(as_json: AsJson = False) -> None:
         return
     cells = [[n, f"{g:g}", str(s), ", ".join(f"{k} {v:g}" for k, v in c.items())] for n, c, g, s in rows]
     _print("\n".join(table(["method", "gradients", "solves", "coefficients"], cells, left=(0, 3))))
+
+
+def _method_pages(card: str | None, cards: bool) -> str:
+    if card is not None:
+        from gamedyn.report.cards import method_card
+
+        return str(method_card(card))
+    if cards:
+        from gamedyn.report.cards import cards_page
+
+        return cards_page()
+    from gamedyn.testing.worlds import worlds_page
+
+    return worlds_page()
 
 
 @app.command()

@@ -98,6 +98,8 @@ TRANSFORMED = {
     "half-lola": Method(Simultaneous(LR), lola(LR, 0.5)),
     "follow-the-ridge": Method(Simultaneous(LR), follow_the_ridge()),
     "stackelberg": Method(Simultaneous(LR), stackelberg()),
+    "follow-the-ridge-damped": Method(Simultaneous(LR), follow_the_ridge(0.5)),
+    "stackelberg-damped": Method(Simultaneous(LR), stackelberg(0.5)),
     "local-symplectic-surgery": Method(Simultaneous(LR), local_symplectic_surgery(0.5)),
     "local-symplectic-surgery-unregularised": Method(Simultaneous(LR), local_symplectic_surgery()),
     "jacobian-regularization": Method(Simultaneous(LR), jacobian_regularization(0.4)),

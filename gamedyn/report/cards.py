@@ -20,12 +20,25 @@ from gamedyn.report.local import MethodReport, local_game, report_method
 from gamedyn.rules.method import Method, as_method, step_cost
 from gamedyn.rules.named import coefficients, named
 from gamedyn.rules.named import methods as known
+from gamedyn.rules.rule import is_scheduled
 from gamedyn.stability.steps import stability_polynomial
 
 __all__ = ["MethodCard", "cards_page", "method_card"]
 
 WIDTH = 100
 CERTIFIED_STEP, CERTIFIED_MU, CERTIFIED_L, CERTIFIED_STEPS = 0.25, 0.1, 1.0, 3
+
+
+HEAD = f"""# Method cards
+
+Written by `gamedyn methods --cards`; every formula and number on this page comes from the code.
+
+A step is priced in evaluations of all players' gradients; a Jacobian product counts as two. The stability polynomial
+is that of the step on v(z) = λz; stable steps are those at which all its roots lie inside the unit disc, at the
+rotation f = xy and at the potential game f = x²/2 - y²/2 (min over x, max over y). The certified worst case is that of
+‖z_{CERTIFIED_STEPS} - z*‖²/‖z₀ - z*‖² over all {CERTIFIED_MU:g}-strongly monotone, {CERTIFIED_L:g}-Lipschitz fields
+at the step {CERTIFIED_STEP:g}: the upper bound of a semidefinite program, and the worst normal linear field below it.
+"""
 
 
 @dataclass(frozen=True)
@@ -101,13 +114,14 @@ class MethodCard:
         ]
 
     def __str__(self) -> str:
-        lines = [self.name, "", f"  {self.call}", ""]
+        lines = [self.name, f"  {self.call}", ""]
         for part in self.parts:
-            lines += [f"  {part.name}: {part.summary}", *(f"      {line}" for line in part.equations), ""]
+            lines += textwrap.wrap(f"{part.name}: {part.summary}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+            lines += [*(f"      {line}" for line in part.equations), ""]
         width = max(len(name) for name, _ in self.rows())
         for name, value in self.rows():
-            lines += textwrap.wrap(value, WIDTH - width - 4, initial_indent=f"  {name:{width}}  ",
-                                   subsequent_indent=" " * (width + 4))  # fmt: skip
+            head, rest = f"  {name:{width}}  ", " " * (width + 4)
+            lines += textwrap.wrap(value, WIDTH, initial_indent=head, subsequent_indent=rest)
         for reference in self._references():
             lines += textwrap.wrap(reference, WIDTH, initial_indent="  ", subsequent_indent="    ")
         return "\n".join(lines)
@@ -180,18 +194,7 @@ def cards_page(names: Any = None) -> str:
         By default every method in `gd.methods`.
     """
     chosen = list(known) if names is None else list(names)
-    head = (
-        "# Method cards\n\n"
-        "Written by `gamedyn methods --cards`; every number and formula on this page comes from the code.\n\n"
-        "A step is priced in evaluations of all players' gradients; a Jacobian product counts as two. The stability "
-        "polynomial\nis that of the step on v(z) = λz; stable steps are those at which all its roots lie inside the "
-        "unit disc, at the rotation\nf = xy and at the potential game f = x²/2 - y²/2 (min over x, max over y). The "
-        "certified worst case is that of\n"
-        f"‖z_{CERTIFIED_STEPS} - z*‖²/‖z₀ - z*‖² over all {CERTIFIED_MU:g}-strongly monotone, {CERTIFIED_L:g}-Lipschitz "
-        f"fields at the step {CERTIFIED_STEP:g}: the upper\nbound of a semidefinite program, and below it the worst "
-        "normal linear field that a search found.\n"
-    )
-    return "\n".join([head, *(method_card(name).markdown() for name in chosen)])
+    return "\n".join([HEAD, *(method_card(name).markdown() for name in chosen)])
 
 
 # the pieces ----------------------------------------------------------------------------------------------
@@ -238,9 +241,11 @@ def _references(lines: list[str]) -> Iterator[str]:
 
 
 def _polynomial_of(name: str) -> Any:
-    eta = sp.Symbol("eta", positive=True)
+    method = as_method(named(name, lr=sp.Symbol("eta", positive=True)))
+    if is_scheduled(method.rule):
+        return None
     try:
-        return stability_polynomial(named(name, lr=eta)).as_expr()
+        return stability_polynomial(method).monic().as_expr()
     except (NotInThisWorld, ValueError):
         return None
 

@@ -151,12 +151,12 @@ def _sos(lr: Scalar, a: Scalar = 0.5, b: Scalar = 0.1) -> Method:
     return Method(Simultaneous(lr), sos(lr, a, b))
 
 
-def _follow_the_ridge(lr: Scalar) -> Method:
-    return Method(Simultaneous(lr), follow_the_ridge())
+def _follow_the_ridge(lr: Scalar, damping: Scalar = 0) -> Method:
+    return Method(Simultaneous(lr), follow_the_ridge(damping))
 
 
-def _stackelberg(lr: Scalar) -> Method:
-    return Method(Simultaneous(lr), stackelberg())
+def _stackelberg(lr: Scalar, damping: Scalar = 0) -> Method:
+    return Method(Simultaneous(lr), stackelberg(damping))
 
 
 def _local_symplectic_surgery(lr: Scalar, regularization: Scalar = 0.1) -> Method:

@@ -13,7 +13,11 @@ from gamedyn.rules.transforms import Transform
 
 
 class FollowerField(DerivedField):
-    """A field with a leader, player 0; the followers are all others."""
+    """A field with a leader, player 0; the followers are all others, with J_ff + damping I for their curvature."""
+
+    def __init__(self, base: Field, damping: Scalar) -> None:
+        super().__init__(base)
+        self.damping = damping
 
     def leader(self, u: Element) -> Element:
         """The leader's part."""
@@ -28,7 +32,9 @@ class FollowerField(DerivedField):
         product = self.base.vjp if transposed else self.base.jvp
 
         def block(w: Element) -> Element:
-            return self.leader(w) + self.followers(product(z, self.followers(w)))
+            own = self.followers(w)
+            curved = self.followers(product(z, own))
+            return self.leader(w) + (curved if self.damping == 0 else curved + self.damping * own)
 
         return self.base.invert(block, self.followers(u), linear=True)
 
@@ -43,15 +49,22 @@ class follow_the_ridge(Transform):
     settles exactly at the local minimax points, without rotation; with two time scales the leader's own step enters
     the correction.
 
+    Parameters
+    ----------
+    damping : float or Symbol
+        Added to the followers' curvature, >= 0; networks, whose J_ff is nearly singular, need some.
+
     References
     ----------
     .. [1] Y. Wang, G. Zhang, J. Ba, On solving minimax optimization locally: a follow-the-ridge approach,
        ICLR 2020, arXiv:1910.07512.
     """
 
+    damping: Scalar = 0
+
     def field(self, F: Field) -> Field:
         """The transformed field."""
-        return RidgeField(F)
+        return RidgeField(F, self.damping)
 
 
 class RidgeField(FollowerField):
@@ -71,15 +84,22 @@ class stackelberg(Transform):
     Two gradients, one product and a linear system.  Its rest points are those at which the leader's total derivative
     vanishes: the differential Stackelberg equilibria among them.
 
+    Parameters
+    ----------
+    damping : float or Symbol
+        Added to the followers' curvature, >= 0; networks need some.
+
     References
     ----------
     .. [1] T. Fiez, B. Chasnov, L. Ratliff, Implicit learning dynamics in Stackelberg games, ICML 2020,
        arXiv:1906.01217.
     """
 
+    damping: Scalar = 0
+
     def field(self, F: Field) -> Field:
         """The transformed field."""
-        return StackelbergField(F)
+        return StackelbergField(F, self.damping)
 
 
 class StackelbergField(FollowerField):

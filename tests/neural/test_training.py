@@ -417,3 +417,12 @@ def test_a_gpu_makes_the_steps_of_the_cpu() -> None:
     torch.testing.assert_close(gpu.z.cpu(), cpu.z, rtol=0, atol=1e-8)
     np.testing.assert_allclose(gpu.costs, cpu.costs, atol=1e-8)
     np.testing.assert_allclose(gpu.spectra[0].eigenvalues, cpu.spectra[0].eigenvalues, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", gd.methods)
+def test_every_named_method_trains_two_networks(name: str) -> None:
+    gan = small()
+    given = {"damping": 1.0} if name in ("FollowTheRidge", "Stackelberg") else {}
+    run = train(gan, gd.named(name, lr=1e-3, **given), steps=2, seed=0, progress=False)
+    assert run.status == "finished"
+    assert 0 < float((run.z - gan.initial()).abs().max()) < 0.1
