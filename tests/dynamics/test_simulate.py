@@ -107,4 +107,7 @@ def test_orbit_of_a_large_game_reports_the_residual_of_its_linear_systems(layer)
     orbit = gd.simulate(gd.StepMap(method, game), torch.tensor(rng.normal(size=80)), steps=3)
     assert 0 < orbit.residual < 1e-11
     assert "systems solved to" in repr(orbit)
-    assert gd.simulate(gd.StepMap(gd.Simultaneous(0.1), game), torch.zeros(80, dtype=torch.float64), steps=1).residual is None
+    assert (
+        gd.simulate(gd.StepMap(gd.Simultaneous(0.1), game), torch.zeros(80, dtype=torch.float64), steps=1).residual
+        is None
+    )
