@@ -172,16 +172,20 @@ def method_card(name: str) -> MethodCard:
     x, y = sp.symbols("x y", real=True)
     rotation = zero_sum(x * y, min="x", max="y", name="rotation")
     potential = zero_sum((x**2 - y**2) / 2, min="x", max="y", name="potential")
+    at_rotation, at_potential = (
+        report_method(name, name, local_game(game, (sp.S.Zero, sp.S.Zero)), 0.1) for game in (rotation, potential)
+    )
     return MethodCard(
-        name,
-        tuple((k, v) for k, v in coefficients(name).items() if v is not None),
-        tuple(_part(p) for p in _pieces(method)),
-        _polynomial_of(name),
-        *(report_method(name, name, local_game(game, (sp.S.Zero, sp.S.Zero)), 0.1) for game in (rotation, potential)),
-        cost.gradients,
-        cost.solves,
-        _memory(name, rotation),
-        _certified(name),
+        name=name,
+        coefficients=tuple((k, v) for k, v in coefficients(name).items() if v is not None),
+        parts=tuple(_part(p) for p in _pieces(method)),
+        polynomial=_polynomial_of(name),
+        rotation=at_rotation,
+        potential=at_potential,
+        gradients=cost.gradients,
+        solves=cost.solves,
+        memory=_memory(name, rotation),
+        certified=_certified(name),
     )
 
 

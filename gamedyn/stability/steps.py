@@ -125,7 +125,7 @@ def floquet_multipliers(T: StepMap, z: Any) -> Any:
     return values[np.lexsort((-values.imag, -np.abs(values).round(12)))]
 
 
-def stability_polynomial(T: StepMap) -> sp.Poly:
+def stability_polynomial(T: Any) -> sp.Poly:
     """The characteristic polynomial in ζ of the method's step on the scalar field v(z) = λz.
 
     An eigenvalue λ of the game Jacobian contracts iff all roots ζ lie strictly inside the unit disc.
