@@ -16,6 +16,7 @@ _NAMES = {
     "gamedyn.games.parser": ("ParseError",),
     "gamedyn.games.symbolic": ("Facts", "Game", "SymbolicGame", "field_game", "zero_sum"),
     "gamedyn.games.callable": ("CallableGame", "callable_game"),
+    "gamedyn.games.stochastic": ("AdditiveNoise", "FiniteSum"),
     "gamedyn.rules.basic": (
         "Extragradient",
         "HeavyBall",
@@ -26,6 +27,7 @@ _NAMES = {
         "Simultaneous",
     ),
     "gamedyn.rules.wrappers": ("Alternating", "alternating", "lookahead", "scheduled"),
+    "gamedyn.rules.stochastic": ("variance_reduced",),
     "gamedyn.rules.transforms": (
         "Transform",
         "consensus",
@@ -44,6 +46,7 @@ _NAMES = {
     "gamedyn.stability.stable_steps": ("StableSteps",),
     "gamedyn.stability.equilibria": ("Equilibrium", "EquilibriumList", "equilibria"),
     "gamedyn.stability.classify": ("classify", "is_local_minimax", "is_strict_local_nash"),
+    "gamedyn.stability.stochastic": ("Stationary", "mean_square_radius", "stationary", "stationary_covariance"),
     "gamedyn.stability.path_angle": ("PathAngle", "path_angle"),
     "gamedyn.dynamics.flow": ("Flow", "flow"),
     "gamedyn.dynamics.simulate": ("Orbit", "simulate"),
