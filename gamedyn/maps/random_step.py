@@ -22,6 +22,7 @@ RANDOM = (
     "the step is random; for the mean field take gd.StepMap(method, oracle.mean_game), for the moments of the "
     "random step gd.mean_square_radius and gd.stationary_covariance"
 )
+COMPILED = "a kernel is compiled from a deterministic map, and this step is random; use backend='numpy'"
 
 
 class RandomStep(ArrayStep):
@@ -96,7 +97,7 @@ class RandomStep(ArrayStep):
 
     def run(self, s: np.ndarray, first: int, steps: int, scheduled: bool) -> np.ndarray:
         """No kernel: it would be that of a deterministic map."""
-        raise NotInThisWorld("kernel", "numba", "a kernel is compiled from a deterministic map; use backend='numpy'")
+        raise NotInThisWorld("kernel", "numba", COMPILED)
 
     def jacobian(self, s: np.ndarray, k: int) -> np.ndarray:
         """Refused."""
@@ -105,4 +106,4 @@ class RandomStep(ArrayStep):
     @property
     def printout(self) -> Any:
         """Refused."""
-        raise NotInThisWorld("kernel", "numba", "a kernel is compiled from a deterministic map; use backend='numpy'")
+        raise NotInThisWorld("kernel", "numba", COMPILED)

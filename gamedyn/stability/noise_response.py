@@ -264,9 +264,11 @@ def _average(samples: Sequence[Sample]) -> Sample:
     first, n = samples[0], len(samples)
     players: Sequence[Player] = first.linear.players
     slopes = tuple(total(s.slopes[i] for s in samples) / n for i in range(len(players)))
+    v = total(first.linear.mask(i, g) for i, g in enumerate(slopes))
+    curved = _apart(v) and any(s.curved for s in samples)
     if first.linear.hessians is None:
         linear = LinearField(players, jacobian=total(s.linear.jacobian for s in samples) / n)
-    else:
-        hessians = [total(s.linear.hessians[i] for s in samples) / n for i in range(len(players))]  # type: ignore[index]
-        linear = LinearField(players, hessians=hessians, cross=max(s.linear.cross for s in samples))
-    return Sample(linear, slopes, any(s.curved for s in samples))
+        return Sample(linear, slopes, curved)
+    hessians = [total(s.linear.hessians[i] for s in samples) / n for i in range(len(players))]  # type: ignore[index]
+    cross = max(s.linear.cross for s in samples) if _apart(slopes) else ""
+    return Sample(LinearField(players, hessians=hessians, cross=cross), slopes, curved)
