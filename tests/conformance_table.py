@@ -14,6 +14,7 @@ from gamedyn.rules.basic import (
 )
 from gamedyn.rules.method import Method
 from gamedyn.rules.preconditioners import Adam, RMSProp, frozen
+from gamedyn.rules.stochastic import variance_reduced
 from gamedyn.rules.transforms import (
     consensus,
     stop_gradient_lookahead,
@@ -46,6 +47,8 @@ RULES = {
     "lookahead-optimistic": lookahead(Optimistic(LR), 2, 0.5),
     "alternating-lookahead": alternating(lookahead(Simultaneous(LR), 2, 0.5)),
     "scheduled-optimistic": scheduled(Optimistic(LR), "lr", (0.1, 0.2)),
+    "variance-reduced-extragradient": variance_reduced(Extragradient(LR), 3),
+    "variance-reduced-alternating": variance_reduced(alternating(Optimistic(LR)), 2),
 }
 """Rules, wrapped or not."""
 

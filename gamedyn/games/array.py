@@ -1,7 +1,7 @@
 """The field in float64 arrays `(d,)` or `(d, batch)`, by compiled symbolic expressions.
 
-Step maps in the array world run on the printed trace instead (`gamedyn.maps`); this field serves
-pointwise questions: v(z), Jacobians, Newton's method, the flow.
+Deterministic step maps in the array world run on the printed trace instead (`gamedyn.maps`); this field
+serves random steps, and pointwise questions: v(z), Jacobians, Newton's method, the flow.
 """
 
 from __future__ import annotations

@@ -38,12 +38,21 @@ class RandomStep(ArrayStep):
         k -> the autonomous method of step k.
     params : mapping
         Values of symbols in the method: scalars.
+    layout : callable
+        () -> lengths of z and of the memory vectors, which are those of the deterministic step.
     """
 
     printed = False
 
-    def __init__(self, oracle: Any, dim: int, method: Callable[[int], Method], params: Mapping[str, Any]) -> None:
-        self.oracle, self.d, self._method, self.params = oracle, dim, method, params
+    def __init__(
+        self,
+        oracle: Any,
+        dim: int,
+        method: Callable[[int], Method],
+        params: Mapping[str, Any],
+        layout: Callable[[], tuple[int, ...]],
+    ) -> None:
+        self.oracle, self.d, self._method, self.params, self._layout = oracle, dim, method, params, layout
 
     def method(self, k: int) -> Method:
         """The method of step k with float coefficients."""
@@ -64,17 +73,18 @@ class RandomStep(ArrayStep):
         return F
 
     @cached_property
-    def _counts(self) -> tuple[int, int]:
-        """The number of the rule's memory vectors and of the preconditioner's."""
-        method, z = self.method(0), np.zeros(self.d)
-        F = self._field(0, method)
-        state = () if method.preconditioner is None else method.preconditioner.init(F, z)
-        return len(start(method, F, z)) - 1 - len(state), len(state)
-
-    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Lengths of z and of the memory vectors."""
-        return (self.d,) * (1 + sum(self._counts))
+        return self._layout()
+
+    @cached_property
+    def _rule_memory(self) -> int:
+        """How many of the memory vectors are the rule's; the rest are the preconditioner's."""
+        method = self.method(0)
+        if method.preconditioner is None:
+            return len(self.sizes) - 1
+        state = method.preconditioner.init(self._field(0, method), np.zeros(self.d))
+        return len(self.sizes) - 1 - len(state)
 
     def start(self, z: np.ndarray) -> np.ndarray:
         """(z, *memory) before the first step; fields in the memory are those of step 0."""
@@ -87,13 +97,13 @@ class RandomStep(ArrayStep):
         method = self.method(k)
         z, *memory = np.split(s, len(self.sizes))
         with np.errstate(all="ignore"):  # a diverging orbit is a result
-            z, rest, _ = run_step(method, self._field(k, method), z, tuple(memory), self._counts[0])
+            z, rest, _ = run_step(method, self._field(k, method), z, tuple(memory), self._rule_memory)
             return np.concatenate([z, *rest])
 
     def point(self, s: np.ndarray, k: int = 0) -> np.ndarray:
         """The reported point, where the rule reports another one than z."""
         z, *memory = np.split(s, len(self.sizes))
-        return self.method(k).rule.report(z, tuple(memory[: self._counts[0]]))
+        return self.method(k).rule.report(z, tuple(memory[: self._rule_memory]))
 
     def run(self, s: np.ndarray, first: int, steps: int, scheduled: bool) -> np.ndarray:
         """No kernel: it would be that of a deterministic map."""

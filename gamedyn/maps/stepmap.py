@@ -145,7 +145,8 @@ class StepMap:
     def array(self) -> ArrayStep:
         """The step on float64 arrays."""
         if self.oracle is not None:
-            return RandomStep(self.oracle, self.game.dim, self.method.at, self.params)
+            layout = lambda: build_trace(self._traced_method, self.game).sizes  # noqa: E731
+            return RandomStep(self.oracle, self.game.dim, self.method.at, self.params, layout)
         key = fingerprint((self._traced_method, self.game))
         return ArrayStep(key, lambda: self.trace, self.game.dim, self.method.at, self.params)
 

@@ -327,8 +327,12 @@ def test_what_only_a_trace_can_differentiate_is_refused_in_the_array_world():
         gd.StepMap(method, CURVED, oracle=oracle)(np.array([0.1, 0.2]))
     with pytest.raises(gd.NotInThisWorld, match="not affine"):
         gd.StepMap(gd.ProximalPoint(0.1), CURVED, oracle=oracle)(np.array([0.1, 0.2]))
-    image = gd.StepMap(method, CURVED, oracle=oracle)(torch.tensor([0.1, 0.2], dtype=torch.float64))
-    assert bool(torch.isfinite(image).all())
+    optimistic = gd.Method(gd.Optimistic(0.1), gd.unrolled(2, lr=0.1))
+    for other in (method, optimistic, gd.ProximalPoint(0.1)):  # the neural world has what they need
+        T = gd.StepMap(other, CURVED, oracle=oracle)
+        image = T(T.start(torch.tensor([0.1, 0.2], dtype=torch.float64)), 1)
+        assert len(image) == T.dim
+        assert bool(torch.isfinite(image).all())
 
 
 @pytest.mark.parametrize(
