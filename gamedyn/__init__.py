@@ -16,6 +16,7 @@ _NAMES = {
     "gamedyn.games.parser": ("ParseError",),
     "gamedyn.games.symbolic": ("Facts", "Game", "SymbolicGame", "field_game", "zero_sum"),
     "gamedyn.games.callable": ("CallableGame", "callable_game"),
+    "gamedyn.games.stochastic": ("AdditiveNoise", "FiniteSum"),
     "gamedyn.rules.basic": (
         "Extragradient",
         "HeavyBall",
@@ -34,6 +35,7 @@ _NAMES = {
     "gamedyn.rules.second_order": ("follow_the_ridge", "local_symplectic_surgery", "stackelberg"),
     "gamedyn.rules.splitting": ("ForwardBackwardForward", "ReflectedGradient"),
     "gamedyn.rules.wrappers": ("Alternating", "alternating", "lookahead", "per_player", "scheduled"),
+    "gamedyn.rules.stochastic": ("variance_reduced",),
     "gamedyn.rules.transforms": (
         "Transform",
         "consensus",
@@ -59,6 +61,7 @@ _NAMES = {
     "gamedyn.stability.stable_steps": ("StableSteps",),
     "gamedyn.stability.equilibria": ("Equilibrium", "EquilibriumList", "equilibria"),
     "gamedyn.stability.classify": ("classify", "is_local_minimax", "is_strict_local_nash"),
+    "gamedyn.stability.stochastic": ("Stationary", "mean_square_radius", "stationary", "stationary_covariance"),
     "gamedyn.stability.path_angle": ("PathAngle", "path_angle"),
     "gamedyn.dynamics.flow": ("Flow", "flow"),
     "gamedyn.dynamics.simulate": ("Orbit", "simulate"),

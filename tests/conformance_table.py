@@ -22,6 +22,7 @@ from gamedyn.rules.penalties import gradient_penalty, jacobian_regularization
 from gamedyn.rules.preconditioners import Adam, AMSGrad, Clip, RMSProp, Sign, frozen
 from gamedyn.rules.second_order import follow_the_ridge, local_symplectic_surgery, stackelberg
 from gamedyn.rules.splitting import ForwardBackwardForward, ReflectedGradient
+from gamedyn.rules.stochastic import variance_reduced
 from gamedyn.rules.transforms import (
     consensus,
     hamiltonian_gradient,
@@ -75,6 +76,8 @@ RULES = {
     "exponential-average-of-heavy-ball": exponential_average(HeavyBall(LR, -0.3), 0.9),
     "lookahead-nested": lookahead(lookahead(Simultaneous(LR), 2, 0.5), 2, 0.5),
     "scheduled-optimistic": scheduled(Optimistic(LR), "lr", (0.1, 0.2)),
+    "variance-reduced-extragradient": variance_reduced(Extragradient(LR), 3),
+    "variance-reduced-alternating": variance_reduced(alternating(Optimistic(LR)), 2),
 }
 """Rules, wrapped or not."""
 

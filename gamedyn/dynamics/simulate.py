@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gamedyn.games.field import NotInThisWorld
+from gamedyn.maps.random_step import COMPILED
 from gamedyn.maps.stepmap import StepMap
 
 BOUND = 1e12  # an orbit farther out than this has diverged
@@ -77,7 +79,7 @@ def simulate(
     state : array, optional
         An extended state to go on from, instead of `z0`.
     backend : {"auto", "numpy", "numba"}
-        "auto" compiles a kernel where orbits times steps pay for it.
+        "auto" compiles a kernel where orbits times steps pay for it; a random step has none.
     first : int
         Number of the first step, for schedules and stochastic games.
 
@@ -90,6 +92,8 @@ def simulate(
     ------
     ValueError
         If neither or both of `z0` and `state` are given, or counts are not positive.
+    NotInThisWorld
+        If a kernel is asked for a map with an oracle.
 
     Examples
     --------
@@ -109,6 +113,8 @@ def simulate(
     marks = [*range(0, steps, every), steps]
     if not isinstance(s, np.ndarray):
         return _run(T, s, marks, first, "torch")
+    if backend == "numba" and T.oracle is not None:
+        raise NotInThisWorld("simulate", "numba", COMPILED)
     if backend == "auto":
         pays = steps * int(np.prod(s.shape[1:])) >= NUMBA_WORK and T.array.printed
         backend = "numba" if pays else "numpy"

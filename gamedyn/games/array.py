@@ -1,7 +1,7 @@
 """The field in float64 arrays `(d,)` or `(d, batch)`, by compiled symbolic expressions.
 
-Step maps in the array world run on the printed trace instead (`gamedyn.maps`); this field serves
-pointwise questions: v(z), Jacobians, Newton's method, the flow.
+Deterministic step maps in the array world run on the printed trace instead (`gamedyn.maps`); this field
+serves random steps, and pointwise questions: v(z), Jacobians, Newton's method, the flow.
 """
 
 from __future__ import annotations
@@ -69,17 +69,31 @@ class ArrayField(Field):
         return self._call(self.source.field_function.cotangent(0), z, u)
 
     def derivative(self, fn: Callable[[Element], Element], z: Element, u: Element) -> Element:
-        raise self.missing("derivative", "composite maps are differentiated on their trace; use a StepMap")
+        raise self.missing(
+            "derivative",
+            "composite maps are differentiated on a trace: a StepMap without an oracle, or the neural world",
+        )
 
     def pullback(self, fn: Callable[[Element], Element], z: Element, u: Element | Seed) -> Element:
-        raise self.missing("pullback", "composite maps are differentiated on their trace; use a StepMap")
+        raise self.missing(
+            "pullback", "composite maps are differentiated on a trace: a StepMap without an oracle, or the neural world"
+        )
 
     def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Element:
-        if not linear:
-            raise self.missing("resolvent", "Newton's method runs on the trace; use a StepMap")
-        identity = np.eye(len(rhs))
-        matrix = np.stack([fn(column) for column in identity], axis=1)
-        return np.linalg.solve(matrix, rhs)
+        if not linear and (not self.is_quadratic or self.source.box):
+            raise self.missing(
+                "resolvent", "v is not affine, and Newton's method runs on a trace: a StepMap without an oracle"
+            )
+        rhs = np.asarray(rhs, dtype=float)
+        offset = np.zeros_like(rhs) if linear else fn(np.zeros_like(rhs))
+        basis = (np.zeros_like(rhs) for _ in rhs)
+        columns = []
+        for k, e in enumerate(basis):
+            e[k] = 1.0
+            columns.append(fn(e) - offset)
+        matrix = np.moveaxis(np.stack(columns, axis=1), (0, 1), (-2, -1))  # (..., d, d), one per orbit
+        solution = np.linalg.solve(matrix, np.moveaxis(rhs - offset, 0, -1)[..., None])
+        return np.moveaxis(solution[..., 0], -1, 0)
 
     def maximum(self, u: Element, w: Element) -> np.ndarray:
         return np.maximum(u, w)

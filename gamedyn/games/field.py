@@ -7,6 +7,7 @@ of vector; every other operation is derived from them here, once.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -63,6 +64,8 @@ class Field:
                      F.cross_jvp, F.cross_vjp, F.skew    products with the blocks between players, and with A
     For preconditioners and adaptive weights, componentwise (with `*`, `/`, `**` of vectors):
                      F.maximum(u, w), F.sign(u), and ⟨u, w⟩ in every slot, F.dot(u, w)
+    Random fields:   F.expected()         the mean field; F itself where nothing is random
+                     F.fixed()            F with one sample held from now on; F itself where nothing is random
 
     A world subclasses it and supplies `mask`, `grad`, `hvp`, `derivative`, `pullback` and `invert`;
     what it cannot supply raises `NotInThisWorld`.
@@ -127,6 +130,22 @@ class Field:
 
     # derived operations ------------------------------------------------------------------------
 
+    def expected(self) -> Field:
+        """The mean of a random field, F itself where nothing is random.
+
+        What a full gradient is in variance reduction.  Through a transform it is the transform of the mean
+        field, which is the mean of the transforms only where the transform is linear in v.
+        """
+        return self
+
+    def fixed(self) -> Field:
+        """The field with one sample held from now on, F itself where every evaluation sees the same anyway.
+
+        Two evaluations of `F.fixed()` differ by their points alone: what a control variate f(w) - f(z̃) needs.
+        Under independent sampling each call of `fixed` draws, as one evaluation does.
+        """
+        return self
+
     def __call__(self, z: Element) -> Element:
         """v(z) = Σ Pᵢ∇cᵢ(z)."""
         return total(self.part(i, z) for i in range(len(self.players)))
@@ -184,6 +203,20 @@ class DerivedField(Field):
         self.base = base
         self.world = base.world
         self.players = base.players
+
+    def expected(self) -> Field:
+        return self._over(self.base.expected())
+
+    def fixed(self) -> Field:
+        return self._over(self.base.fixed())
+
+    def _over(self, base: Field) -> Field:
+        """The same field derived from another base."""
+        if base is self.base:
+            return self
+        twin = copy.copy(self)
+        twin.base = base
+        return twin
 
     def mask(self, i: int, u: Element) -> Element:
         return self.base.mask(i, u)

@@ -17,6 +17,7 @@ from gamedyn.maps.exact_step import ExactStep
 from gamedyn.maps.fingerprint import fingerprint
 from gamedyn.maps.linear_step import linear_jacobian
 from gamedyn.maps.neural_step import NeuralStep
+from gamedyn.maps.random_step import RANDOM, RandomStep
 from gamedyn.maps.trace import Trace, build_trace
 from gamedyn.maps.worlds import State, state_world
 from gamedyn.rules.method import Method, as_method, coefficients, with_parameter
@@ -40,7 +41,9 @@ class StepMap:
         Values of the game's free parameters, and of symbols in the method: scalars, or arrays
         `(batch,)` in the array world.
     oracle : object, optional
-        `oracle.draw(k)` gives the field of step k of a stochastic game; neural world only.
+        `oracle.draw(k)` gives the field of step k of a stochastic game in the neural world,
+        `oracle.draw(k, "array")` in the array world.  The step is then random: it has no Jacobian, trace or
+        kernel, and no exact world.
 
     Raises
     ------
@@ -64,6 +67,9 @@ class StepMap:
         self.params = dict(params or {})
         self.oracle = oracle
         symbols = free_symbols(self.method.parts)
+        owned = [n for n in self.params if n in game.parameters]
+        if oracle is not None and owned:
+            raise ValueError(f"params names {owned} of the game, but the oracle draws its fields; bind them there")
         shared = sorted(set(symbols) & set(game.parameters))
         if shared:
             raise ValueError(
@@ -115,6 +121,10 @@ class StepMap:
             isinstance(c, (float, np.ndarray)) for c in (*base.bound.values(), *self.params.values(), *numbers)
         )
 
+    def _refuse_random(self, operation: str, world: str) -> None:
+        if self.oracle is not None:
+            raise NotInThisWorld(operation, world, RANDOM)
+
     @property
     def _has_formulas(self) -> bool:
         return "exact" in self.game.worlds
@@ -128,11 +138,15 @@ class StepMap:
     @cached_property
     def trace(self) -> Trace:
         """The step on tape; the coefficients of a schedule are symbols in it."""
+        self._refuse_random("trace", "trace")
         return build_trace(self._traced_method, self.game)
 
     @cached_property
     def array(self) -> ArrayStep:
         """The step on float64 arrays."""
+        if self.oracle is not None:
+            layout = lambda: build_trace(self._traced_method, self.game).sizes  # noqa: E731
+            return RandomStep(self.oracle, self.game.dim, self.method.at, self.params, layout)
         key = fingerprint((self._traced_method, self.game))
         return ArrayStep(key, lambda: self.trace, self.game.dim, self.method.at, self.params)
 
@@ -143,8 +157,9 @@ class StepMap:
         Raises
         ------
         NotInThisWorld
-            For a preconditioner or a schedule.
+            For a preconditioner, a schedule or an oracle.
         """
+        self._refuse_random("step", "exact")
         if self.method.preconditioner is not None:
             raise NotInThisWorld("step", "exact", "a preconditioner is nonlinear in the field; analyse .frozen(state)")
         if self.is_scheduled:
@@ -212,11 +227,17 @@ class StepMap:
         ----------
         s : state, as from `start`
 
+        Raises
+        ------
+        NotInThisWorld
+            If the step is random.
+
         Returns
         -------
         ndarray `(D, D)` or `(D, D, batch)`, SymPy matrix, or torch tensor `(D, D)`, by world.
         """
         world, s = state_world(s)
+        self._refuse_random("jacobian", world)
         if world == "exact":
             return self.exact.jacobian(s)
         return self.array.jacobian(s, k) if world == "array" else self.neural.jacobian(s, k)
@@ -233,8 +254,9 @@ class StepMap:
         Raises
         ------
         NotInThisWorld
-            If the method asks the test field for what it does not have.
+            If the method asks the test field for what it does not have, or the step is random.
         """
+        self._refuse_random("jacobian", "test")
         if self.method.preconditioner is not None:
             raise NotInThisWorld("step", "test", "a preconditioner is nonlinear in the field; analyse .frozen(state)")
         base, transforms = unwrap(self.game)

@@ -9,7 +9,7 @@ A GAN follows the protocol of every other game, so the rules and transforms are 
 
 from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.data import Dataset, digits, from_tensor, gaussians_1d, grid, mnist, ring
-from gamedyn.neural.gan import GAN, GANField, Oracle
+from gamedyn.neural.gan import GAN, GANField
 from gamedyn.neural.losses import LOSSES, GANLoss, non_saturating, saturating
 from gamedyn.neural.networks import (
     Network,
@@ -20,6 +20,7 @@ from gamedyn.neural.networks import (
     mlp_discriminator,
     mlp_generator,
 )
+from gamedyn.neural.oracle import Oracle
 from gamedyn.neural.spectrum import Spectrum, spectrum
 from gamedyn.neural.training import TrainingResult, train
 

@@ -9,9 +9,8 @@ is said of a field (rules, transforms, Jacobian products, spectra) holds for two
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,10 +22,13 @@ from gamedyn.neural.data import Dataset
 from gamedyn.neural.flat import FlatNetwork, refuse_shared
 from gamedyn.neural.losses import GANLoss, as_loss
 
-__all__ = ["GAN", "GANField", "Oracle"]
+if TYPE_CHECKING:
+    from gamedyn.neural.oracle import Oracle
+
+__all__ = ["GAN", "GANField"]
 
 GENERATOR, DISCRIMINATOR = 0, 1
-_BATCHES, _EVALUATION, _SAMPLES = 0, 1, 2  # what a stream of random numbers is for
+BATCHES, _EVALUATION, _SAMPLES = 0, 1, 2  # what a stream of random numbers is for
 
 
 class GAN:
@@ -135,7 +137,7 @@ class GAN:
         """The fixed x `(n, d)` and z `(n, latent)`."""
         return self.batch(self.evaluation_size, stream(self.seed, _EVALUATION))
 
-    def oracle(self, batch_size: int | None = None, seed: int = 0) -> Oracle:
+    def oracle(self, batch_size: int | None = None, seed: int = 0, sampling: str = "same") -> Oracle:
         """Fields on fresh batches: `oracle(...).draw(k)` is that of step k, a function of (seed, k) alone.
 
         Parameters
@@ -144,9 +146,13 @@ class GAN:
             By default the GAN's own.
         seed : int
             Of the batches.
+        sampling : {"same", "independent"}
+            One batch for the whole step, or one per evaluation of the field.
         """
+        from gamedyn.neural.oracle import Oracle  # which is built on this module
+
         size = self.batch_size if batch_size is None else _count("batch_size", batch_size, len(self.data))
-        return Oracle(self, size, seed)
+        return Oracle(self, size, seed, sampling)
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """`size` rows x of the data and as many latents z, from a generator on the CPU."""
@@ -199,26 +205,6 @@ class GAN:
             f"GAN({self.name}, d = {self.dim:,}: {sizes}; latent {self.latent}, batch {self.batch_size}, "
             f"{self.evaluation_size} evaluation rows, {kind} on {self.device}, seed {self.seed})"
         )
-
-
-@dataclass(frozen=True)
-class Oracle:
-    """Fields of a stochastic game: `draw(k)` is the field on the batch of step k.
-
-    Attributes
-    ----------
-    gan : GAN
-    batch_size : int
-    seed : int
-    """
-
-    gan: GAN
-    batch_size: int
-    seed: int
-
-    def draw(self, k: int) -> GANField:
-        """The field of step k; whatever the rule asks of it sees the same batch."""
-        return GANField(self.gan, *self.gan.batch(self.batch_size, stream(self.seed, _BATCHES, k)))
 
 
 class GANField(TorchField):

@@ -22,7 +22,8 @@ from torch import Tensor
 from gamedyn.games.field import Field
 from gamedyn.games.transformed import TransformedGame, unwrap
 from gamedyn.maps.stepmap import StepMap
-from gamedyn.neural.gan import GAN, GANField, Oracle
+from gamedyn.neural.gan import GAN, GANField
+from gamedyn.neural.oracle import Oracle
 from gamedyn.neural.preconditioners import TorchAdam, for_torch, spread_counts
 from gamedyn.neural.result import TrainingResult
 from gamedyn.neural.spectrum import Spectrum, spectrum
@@ -135,7 +136,7 @@ class _Watch:
 
     def draw(self, k: int) -> Field:
         """The field of step k through the transforms of the game."""
-        self.field = self.oracle.draw(k)
+        self.field = self.oracle.batch_field(k)
         field: Field = self.field
         for transform in self.transforms:
             field = transform.field(field)

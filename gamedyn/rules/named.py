@@ -26,6 +26,7 @@ from gamedyn.rules.penalties import gradient_penalty, jacobian_regularization
 from gamedyn.rules.preconditioners import Adam, AMSGrad, Clip, RMSProp, Sign
 from gamedyn.rules.second_order import follow_the_ridge, local_symplectic_surgery, stackelberg
 from gamedyn.rules.splitting import ForwardBackwardForward, ReflectedGradient
+from gamedyn.rules.stochastic import variance_reduced
 from gamedyn.rules.transforms import (
     consensus,
     hamiltonian_gradient,
@@ -73,6 +74,10 @@ def _averaged_extragradient(lr: Scalar) -> averaged:
 
 def _averaged_alternating(lr: Scalar, decay: Scalar = 0.999) -> exponential_average:
     return exponential_average(Alternating(lr), decay)
+
+
+def _svre(lr: Scalar, every: int = 5) -> variance_reduced:
+    return variance_reduced(Extragradient(lr), int(every))
 
 
 def _nested_lookahead(lr: Scalar, k: int = 5, alpha: Scalar = 0.5, outer: int = 5) -> lookahead:
@@ -261,6 +266,7 @@ methods: dict[str, Constructor] = {
     "NestedLookahead": _nested_lookahead,
     "AveragedExtragradient": _averaged_extragradient,
     "AveragedAlternating": _averaged_alternating,
+    "SVRE": _svre,
     "EAGC": EAGC,
     "EAGV": EAGV,
     "FEG": FEG,

@@ -306,6 +306,19 @@ class PreconditionedField(DerivedField):
     def invert(self, fn: Any, rhs: Element, *, linear: bool) -> NoReturn:
         raise self._refusal("invert")
 
+    def expected(self) -> NoReturn:
+        raise self._refusal_of_samples("expected")
+
+    def fixed(self) -> NoReturn:
+        raise self._refusal_of_samples("fixed")
+
+    def _refusal_of_samples(self, operation: str) -> Exception:
+        return self.missing(
+            operation,
+            f"{type(self.preconditioner).__name__} normalises after the sample is drawn, so a difference of two "
+            f"directions is no estimate; run the rule without the preconditioner, or on its .frozen(state)",
+        )
+
     def _refusal(self, operation: str) -> Exception:
         name = type(self.preconditioner).__name__
         return self.missing(
