@@ -1,8 +1,9 @@
 """Random fields: a field that draws its sample, and the fields that a sample is.
 
 A random field counts its evaluations and asks a sampler for the field of each.  One call of `F(z)`,
-`F.part`, `F.grad`, `F.hvp` or a Jacobian product (whole, across players, antisymmetric) is one evaluation; `derivative`, `pullback` and `invert`,
-which evaluate a map of their own any number of times, hold one sample meanwhile and are one evaluation too.
+`F.part`, `F.grad`, `F.hvp` or a Jacobian product (whole, across players, antisymmetric) is one evaluation;
+`derivative`, `pullback` and `invert`, which evaluate a map of their own any number of times, hold one sample
+meanwhile and are one evaluation too.
 """
 
 from __future__ import annotations
