@@ -117,6 +117,9 @@ class ScalarField(LinearField):
     def __init__(self, eigenvalue: sp.Expr) -> None:
         super().__init__([Player("all", 0, 1)], jacobian=sp.ImmutableMatrix([[eigenvalue]]))
 
+    def __call__(self, z: Element) -> Element:
+        return (self.jacobian * z).applyfunc(sp.expand)  # nested products double at every step
+
     def only(self, i: int) -> Field:
         raise self.missing("only", "updates that treat players apart are no function of J's eigenvalues alone")
 

@@ -26,6 +26,7 @@ from gamedyn.stability.steps import stability_polynomial
 __all__ = ["MethodCard", "cards_page", "method_card"]
 
 WIDTH = 100
+TERMS = 12  # of a polynomial, up to which it is written out
 CERTIFIED_STEP, CERTIFIED_MU, CERTIFIED_L, CERTIFIED_STEPS = 0.25, 0.1, 1.0, 3
 
 
@@ -256,6 +257,9 @@ def _polynomial_of(name: str) -> Any:
 
 def _polynomial(p: Any) -> str:
     eta, lam, zeta = sp.Symbol("eta", positive=True), sp.Symbol("lambda"), sp.Symbol("zeta")
+    terms = len(sp.Add.make_args(sp.expand(p)))
+    if terms > TERMS:
+        return f"of degree {sp.degree(p, zeta)} in ζ and {sp.degree(sp.expand(p), lam)} in λ, {terms} terms"
     collected = sp.collect(sp.expand(sp.nsimplify(p)), zeta, evaluate=False)
     exponent = {k: sp.degree(k, zeta) if k != 1 else 0 for k in collected}
     pieces = []
