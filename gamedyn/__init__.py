@@ -34,6 +34,7 @@ _NAMES = {
         "two_timescale",
         "unrolled",
     ),
+    "gamedyn.rules.mirror": ("entropic",),
     "gamedyn.rules.preconditioners": ("Adam", "Preconditioner", "RMSProp", "frozen"),
     "gamedyn.rules.named": ("methods", "named"),
     "gamedyn.rules.method": ("Method", "StepCost", "step_cost"),

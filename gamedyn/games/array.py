@@ -33,6 +33,7 @@ class ArrayField(Field):
     def __init__(self, source: ExactField, params: Mapping[sp.Symbol, Any]) -> None:
         self.source = source
         self.players = source.players
+        self.geometry = source.geometry
         self.params = {s: np.asarray(v, dtype=float) for s, v in params.items()}
 
     @property
@@ -82,9 +83,7 @@ class ArrayField(Field):
         return np.linalg.solve(matrix, rhs)
 
     def point(self, z: Element) -> Element:
-        if not self.source.box:
-            return z
-        z = np.array(z, dtype=float)
-        for k, (low, high) in self.source.box.items():
-            z[k] = np.clip(z[k], float(low), float(high))
-        return z
+        return self.geometry.project.numpy(z, []) if self.geometry.sets else z
+
+    def along(self, z: Element, u: Element) -> Element:
+        return self.geometry.along(z, u)

@@ -136,8 +136,8 @@ class Tape:
     def call(self, function: VectorFunction, *args: Node) -> Node:
         """function(*args); zero where it is linear in a zero argument."""
         if any(args[k].op == "zero" for k in function.linear):
-            return self.zero(len(function.outputs))
-        return self.make("call", args, function, len(function.outputs))
+            return self.zero(function.size)
+        return self.make("call", args, function, function.size)
 
     def invert(self, fn: Callable[[Node], Node], rhs: Node, linear: bool) -> Node:
         """The w with fn(w) = rhs."""
@@ -298,10 +298,6 @@ def _local(node: Node, k: int, t: Node) -> Node:
         return node.data * (t * node.args[0] ** (node.data - 1))
     if node.op == "exp_base":
         return sp.log(node.data) * (t * node)
-    if node.op == "clip":
-        return t * tape.make("inside", node.args, node.data, node.size)
-    if node.op == "inside":
-        return tape.zero(node.size)
     raise ValueError(f"no derivative for the tape operation '{node.op}'")
 
 

@@ -312,9 +312,8 @@ class _Search:
         return "zeros of v strictly inside the constraints; points held on the boundary are not searched"
 
     def _feasible(self, point: Sequence[Any]) -> bool:
-        """Whether the point lies strictly inside the game's own box, where the constraints do not act."""
-        limits = unwrap(self.game)[0].field("exact").box
-        return all(bool(low < point[k]) and bool(point[k] < high) for k, (low, high) in limits.items())
+        """Whether the point lies strictly inside the game's own constraints, where they do not act."""
+        return unwrap(self.game)[0].field("exact").geometry.contains(point)
 
     def _equilibrium(self, point: tuple[Any, ...], numeric: Any, formula: Any) -> Equilibrium:
         """The point with its class; `numeric` gives (v, Dv) on batches, `formula` Dv at an exact point, or None."""
