@@ -204,7 +204,8 @@ class SymbolicArithmetic:
             raise NotInThisWorld(
                 "point", "exact", f"a simplex of {len(entries)} > {SUBSETS} coordinates is projected at numbers only"
             )
-        total, candidates = sp.S.Zero, []
+        total: sp.Expr = sp.S.Zero
+        candidates: list[sp.Expr] = []
         for k, e in enumerate(ordered):
             (total,) = self.named([total + e])
             candidates.extend(self.named([(total - size) / (k + 1)]))

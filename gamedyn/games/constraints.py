@@ -29,6 +29,7 @@ class Constraint:
 
     slots: tuple[int, ...]
     curved = False  # whether DP varies between the kinks of P
+    thin = False  # whether the set has fewer dimensions than coordinates, so that v may keep a part across it
 
     def project(self, o: Arithmetic, x: Vector) -> Vector:
         """P(x)."""
@@ -196,6 +197,7 @@ class Simplex(Constraint):
 
     slots: tuple[int, ...]
     size: sp.Expr = sp.S.One
+    thin = True
 
     def project(self, o: Arithmetic, x: Vector) -> Vector:
         """P(x)."""

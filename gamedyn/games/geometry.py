@@ -91,13 +91,13 @@ class Geometry:
         off = np.max(np.abs(self.project.numpy(point, []) - point))
         if not off <= MEMBER:
             raise ValueError(
-                f"the point {list(z)} is {off:.3g} away from the constraints of the game; give one in them"
+                f"the point {point.tolist()} is {off:.3g} away from the constraints of the game; give one in them"
             )
         if not self.slack(point) > INTERIOR:
             raise ValueError(
-                f"the point {list(z)} lies on the boundary of the constraints, where a step may have no derivative and "
-                f"v need not vanish; equilibria are analysed in the interior. Measure a rate with simulate, or take "
-                f"T.jacobian(s) at a state whose projections are not at a kink"
+                f"the point {point.tolist()} lies on the boundary of the constraints, where a step may have no "
+                f"derivative and v need not vanish; equilibria are analysed in the interior. Measure a rate with "
+                f"simulate, or take T.jacobian(s) at a state whose projections are not at a kink"
             )
         return (
             sp.ImmutableMatrix(self.centre.exact(list(u))) if isinstance(u, sp.MatrixBase) else self.centre.numpy(u, [])
@@ -115,8 +115,8 @@ class Geometry:
         if not self.sets:
             return None, None
         exact, d = isinstance(z, sp.MatrixBase), self.dim
-        o = SymbolicArithmetic() if exact else FloatArithmetic()
-        point = o.vector(list(z)) if isinstance(o, SymbolicArithmetic) else z[:, None]
+        o: Any = SymbolicArithmetic() if exact else FloatArithmetic()
+        point = o.vector(list(z)) if exact else z[:, None]
         basis = [o.vector(list(sp.eye(d)[:, k])) for k in range(d)] if exact else [np.eye(d)]
 
         def matrix(columns: Sequence[Any]) -> Any:
@@ -163,7 +163,7 @@ class SetMap(VectorFunction):
         return self.geometry.dim
 
     @property
-    def parameters(self) -> tuple[sp.Symbol, ...]:  # type: ignore[override]  # sets are made of numbers
+    def parameters(self) -> tuple[sp.Symbol, ...]:  # sets are made of numbers
         return ()
 
     @cached_property
@@ -327,7 +327,8 @@ def _slots(name: str, players: Sequence[Player], group: Any, what: str) -> tuple
     unknown = [n for n in names if n not in index]
     if unknown or not names:
         raise ValueError(
-            f"{what} names {unknown or group}, but the variables of '{name}' are {list(index)} and its players {list(own)}"
+            f"{what} names {unknown or group}, but the variables of '{name}' are {list(index)} "
+            f"and its players {list(own)}"
         )
     if len(set(names)) != len(names):
         raise ValueError(f"{what} names a variable twice in {names}")

@@ -8,6 +8,7 @@ Costs are -xᵀAy and -xᵀBy, and the simplices are constraints of the game, so
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from gamedyn.games.symbolic import Facts, SymbolicGame
 __all__ = ["bimatrix", "matching_pennies", "payoff_arrays", "prisoners_dilemma", "rock_paper_scissors"]
 
 
-def bimatrix(A: Any, B: Any = None, *, name: str = "bimatrix", facts: Facts | None = None) -> SymbolicGame:
+def bimatrix(A: Any, B: Any = None, *, name: str = "bimatrix", facts: Facts = Facts("Definition.")) -> SymbolicGame:
     """The bimatrix game (A, B) on mixed strategies; both arrays are payoffs, which their player maximises.
 
         c₁(x, y) = -xᵀA y,  c₂(x, y) = -xᵀB y,   x in Δₙ, y in Δₘ
@@ -100,13 +101,13 @@ def payoff_arrays(game: Any, exact: bool = False) -> tuple[Any, Any]:
     F = game.field("exact")
     if len(F.players) != 2 or F.costs is None:
         raise ValueError(f"'{game.name}' is not given by the costs of two players, so it has no payoff arrays")
-    arrays = tuple(_payoff(game.name, F, i) for i in range(2))
+    A, B = (_payoff(game.name, F, i) for i in range(2))
     if exact:
-        return arrays
-    free = sorted({s.name for a in arrays for s in a.free_symbols})
+        return A, B
+    free = sorted({s.name for a in (A, B) for s in a.free_symbols})
     if free:
         raise ValueError(f"the payoffs of '{game.name}' contain {free}; bind them, or ask for exact=True")
-    return tuple(np.array(a.tolist(), dtype=float) for a in arrays)
+    return np.array(A.tolist(), dtype=float), np.array(B.tolist(), dtype=float)
 
 
 def matching_pennies() -> SymbolicGame:
@@ -174,7 +175,7 @@ def prisoners_dilemma(temptation: Any = 5, reward: Any = 3, punishment: Any = 1,
     """
     (values,) = _matrix([[temptation, reward, punishment, sucker]], "the payoffs")
     T, R, P, S = values
-    if not all(a > b for a, b in zip(values[:-1], values[1:], strict=True)):
+    if not all(a > b for a, b in pairwise(values)):
         raise ValueError(f"a prisoner's dilemma has temptation > reward > punishment > sucker, got {values}")
     facts = Facts(
         "A. Rapoport, A. M. Chammah, Prisoner's Dilemma (1965).",

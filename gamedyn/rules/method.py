@@ -242,7 +242,11 @@ class CountingField(DerivedField):
     def primal(self, y: Element) -> Element:
         return y
 
-    dual = centre = primal
+    def dual(self, z: Element) -> Element:
+        return z
+
+    def centre(self, u: Element) -> Element:
+        return u
 
 
 def step_cost(method: Any, n_players: int = 2) -> StepCost:

@@ -70,6 +70,13 @@ class EntropicField(DerivedField):
         return self.base.centre(u)
 
     def primal(self, y: Element) -> Element:
-        raise self.missing("primal", "the variables are dual already; apply entropic once")
+        raise self.missing("primal", _ONCE)
 
-    dual = centre = primal
+    def dual(self, z: Element) -> Element:
+        raise self.missing("dual", _ONCE)
+
+    def centre(self, u: Element) -> Element:
+        raise self.missing("centre", _ONCE)
+
+
+_ONCE = "the variables are dual already; apply entropic once"
