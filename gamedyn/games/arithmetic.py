@@ -154,7 +154,8 @@ class SymbolicArithmetic:
 
     def maximum(self, a: Any, b: Any) -> np.ndarray:
         """The larger one, componentwise."""
-        return self.named([sp.Max(*pair) for pair in zip(*np.broadcast_arrays(a, b), strict=True)])
+        pairs = zip(*np.broadcast_arrays(a, b), strict=True)
+        return self.named([sp.Max(*p, evaluate=not any(sp.sympify(e).has(sp.Max) for e in p)) for p in pairs])
 
     def minimum(self, a: Any, b: Any) -> np.ndarray:
         """The smaller one, componentwise."""

@@ -323,7 +323,8 @@ def _slots(name: str, players: Sequence[Player], group: Any, what: str) -> tuple
         if group in index and own[group] != (index[group],):
             raise ValueError(f"{what} names '{group}', a player and a variable of '{name}'; give a tuple of variables")
         return own[group]
-    names = [str(g) for g in ((group,) if isinstance(group, (str, sp.Symbol)) else group)] if group != () else []
+    members = (group,) if isinstance(group, (str, sp.Symbol, int)) else tuple(group)
+    names = [str(g) for g in members]
     unknown = [n for n in names if n not in index]
     if unknown or not names:
         raise ValueError(
@@ -336,7 +337,9 @@ def _slots(name: str, players: Sequence[Player], group: Any, what: str) -> tuple
 
 
 def _bound(value: Any) -> sp.Expr:
-    return {np.inf: sp.oo, -np.inf: -sp.oo}[value] if value in (np.inf, -np.inf) else _number(value, "a bound")
+    if isinstance(value, float) and np.isinf(value):
+        return sp.oo if value > 0 else -sp.oo
+    return _number(value, "a bound")
 
 
 def _finite(value: Any, what: str) -> sp.Expr:
