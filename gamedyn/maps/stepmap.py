@@ -195,7 +195,7 @@ class StepMap:
         if not self.changes_variables:
             return z
         s = step.enter(z)
-        check_entered(z, step.point(step.start(s)))
+        check_entered(z, s, step.point(step.start(s)))
         return s
 
     def point(self, s: State) -> Any:

@@ -40,16 +40,17 @@ def enter_point(F: Field, z: Any) -> Any:
     """
     s = F.enter(z)
     if s is not z:
-        check_entered(z, F.leave(s))
+        check_entered(z, s, F.leave(s))
     return s
 
 
-def check_entered(z: Any, back: Any) -> None:
-    """Refuse a point that does not come back from the variables of a transform."""
+def check_entered(z: Any, s: Any, back: Any) -> None:
+    """Refuse a point z whose state s in the variables of a transform is not real, or does not lead back to it."""
     if isinstance(z, sp.MatrixBase):
         if sp.ImmutableMatrix(back).free_symbols | z.free_symbols:
             return
-        z, back = (np.array([complex(sp.N(e, 20)) for e in m]) for m in (z, back))
+        z, s, back = (np.array([complex(sp.N(e, 20)) for e in m]) for m in (z, s, back))
+        back = np.where(np.abs(s.imag) > 0, np.nan, back)
     single = str(z.dtype).endswith("32")
     gap = np.max(np.abs(_numpy(back) - _numpy(z)), initial=0.0)
     if not gap <= (1e-5 if single else 1e-9):
