@@ -95,7 +95,7 @@ def test_the_package_never_imports_studies(path):
     assert not [m for m in _imports(path) if m.split(".")[0] == "studies"]
 
 
-@pytest.mark.parametrize("name", ["basic", "wrappers", "transforms", "preconditioners", "rule"])
+@pytest.mark.parametrize("name", ["basic", "mirror", "wrappers", "transforms", "preconditioners", "rule"])
 def test_rules_import_no_arithmetic_library(name):
     roots = {m.split(".")[0] for m in _imports(PACKAGE / "rules" / f"{name}.py")}
     assert not roots & {"numpy", "sympy", "torch", "scipy", "numba"}
