@@ -103,7 +103,9 @@ def simplex_chart(game: Any) -> Chart | None:
     for p, n in zip(base.players, counts, strict=True):
         players.append(Player(p.name, start, start + n, tuple(s.name for s in symbols[start : start + n])))
         start += n
-    reduced = SymbolicGame(tuple(players), symbols, costs, components, base.name, None, base.bound)
+    reduced = SymbolicGame(
+        tuple(players), symbols, costs=costs, components=components, name=base.name, bound=base.bound
+    )
     return Chart(reduced, origin, basis, Geometry(base.constraints, base.dim))
 
 
