@@ -47,6 +47,7 @@ _NAMES = {
     ),
     "gamedyn.rules.preconditioners": ("AMSGrad", "Adam", "Clip", "Preconditioner", "RMSProp", "Sign", "frozen"),
     "gamedyn.rules.named": ("ExtraAdam", "OptimisticAdam", "methods", "named"),
+    "gamedyn.rules.mirror": ("entropic",),
     "gamedyn.rules.method": ("Method", "StepCost", "step_cost"),
     "gamedyn.maps.stepmap": ("StepMap",),
     "gamedyn.stability.jacobian": ("Eigenvalues", "GameJacobian", "field", "jacobian"),

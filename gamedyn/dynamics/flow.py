@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from gamedyn.dynamics.simulate import BOUND
 from gamedyn.games.transformed import unwrap
+from gamedyn.maps.worlds import enter_point
 from gamedyn.stability.jacobian import enter
 
 RECORDS = 201  # when only the final time is given
@@ -78,7 +79,7 @@ def flow(
     Raises
     ------
     ValueError
-        If the times are not strictly monotone, the game is constrained to a box, or z0 is exact.
+        If the times are not strictly monotone, the game is constrained, or z0 is exact.
 
     Notes
     -----
@@ -96,14 +97,21 @@ def flow(
     Flow(t from 0 to 3.14159, 3 records, shape (3, 2), 1 reached)
     """
     times = _times(t)
-    if getattr(unwrap(game)[0], "box", None):
-        raise ValueError(f"'{game.name}' is constrained to a box, and its flow is not smooth there; use simulate")
+    base, transforms = unwrap(game)
+    if getattr(base, "constraints", ()) and not any(t.changes_variables for t in transforms):
+        raise ValueError(
+            f"'{game.name}' is constrained, and its projected flow is not smooth at the boundary; use simulate, or the "
+            f"flow of gd.entropic()(game), which stays inside"
+        )
     F, start = enter(game, z0, params)
+    start = enter_point(F, start)
     velocity, points = _velocity(F, start), _numpy(start)
     columns = points.reshape(len(points), -1).T
     options = {"rtol": rtol, "atol": atol, "method": method}
     solutions = [_solve(velocity, column, times, options) for column in columns]
     z = np.stack([s for s, _ in solutions], axis=-1).reshape(len(times), *points.shape)
+    if any(t.changes_variables for t in transforms):
+        z = np.stack([_numpy(F.leave(_like(record, start))) for record in z])
     status = np.where([reached for _, reached in solutions], "reached", "diverged")
     return Flow(times, z, status.reshape(points.shape[1:]))
 
@@ -127,11 +135,9 @@ def _velocity(F: Any, start: Any) -> Callable[[float, np.ndarray], np.ndarray]:
         raise ValueError("a flow is integrated in floating point; give a float starting point, [float(e) for e in z0]")
     import torch
 
-    like = {"dtype": start.dtype, "device": start.device}
-
     def velocity(t: float, z: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return -_numpy(F(torch.as_tensor(z, **like)))
+            return -_numpy(F(_like(z, start)))
 
     return velocity
 
@@ -154,6 +160,15 @@ def _solve(
     z[: len(found.t)] = np.reshape(found.y, (len(start), -1)).T  # a list of nothing where the first step failed
     z[0] = start
     return z, found.status == 0
+
+
+def _like(z: np.ndarray, start: Any) -> Any:
+    """A float64 array in the type of the starting point."""
+    if isinstance(start, np.ndarray):
+        return z
+    import torch
+
+    return torch.as_tensor(z, dtype=start.dtype, device=start.device)
 
 
 def _numpy(value: Any) -> np.ndarray:

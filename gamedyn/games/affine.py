@@ -57,6 +57,11 @@ class AffineFunction(VectorFunction):
         self.argument = argument
         self._derived = {}
 
+    @property
+    def size(self) -> int:
+        """Number of components."""
+        return len(self.matrix)
+
     @cached_property
     def outputs(self) -> tuple[sp.Expr, ...]:  # type: ignore[override]  # d² terms, built only where they are printed
         """The components as expressions."""

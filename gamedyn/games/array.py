@@ -33,6 +33,7 @@ class ArrayField(Field):
     def __init__(self, source: ExactField, params: Mapping[sp.Symbol, Any]) -> None:
         self.source = source
         self.players = source.players
+        self.geometry = source.geometry
         self.params = {s: np.asarray(v, dtype=float) for s, v in params.items()}
 
     @property
@@ -80,7 +81,7 @@ class ArrayField(Field):
         )
 
     def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Element:
-        if not linear and (not self.is_quadratic or self.source.box):
+        if not linear and (not self.is_quadratic or self.geometry.sets):
             raise self.missing(
                 "resolvent", "v is not affine, and Newton's method runs on a trace: a StepMap without an oracle"
             )
@@ -105,9 +106,16 @@ class ArrayField(Field):
         return np.repeat(np.sum(u * w, axis=0, keepdims=True), len(u), axis=0)
 
     def point(self, z: Element) -> Element:
-        if not self.source.box:
-            return z
-        z = np.array(z, dtype=float)
-        for k, (low, high) in self.source.box.items():
-            z[k] = np.clip(z[k], float(low), float(high))
-        return z
+        return self.geometry.project.numpy(z, []) if self.geometry.sets else z
+
+    def primal(self, y: Element) -> np.ndarray:
+        return self.source.mirror_geometry().primal.numpy(y, [])
+
+    def dual(self, z: Element) -> np.ndarray:
+        return self.source.mirror_geometry().dual.numpy(z, [])
+
+    def centre(self, u: Element) -> np.ndarray:
+        return self.source.mirror_geometry().centre.numpy(u, [])
+
+    def along(self, z: Element, u: Element) -> Element:
+        return self.geometry.along(z, u)

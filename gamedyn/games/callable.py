@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
 from gamedyn.games.affine import Quadratic
-from gamedyn.games.exact import ExactField
+from gamedyn.games.constraints import Constraint
+from gamedyn.games.exact import NO_SETS, ExactField
 from gamedyn.games.field import Element, Field, NotInThisWorld, Player, Seed
+from gamedyn.games.geometry import Geometry, combined, constraint_sets
 from gamedyn.games.linear import SINGULAR
 
 if TYPE_CHECKING:
@@ -36,8 +38,10 @@ class TorchField(Field):
         z -> one scalar per player.  With a batch `(d, batch)` it returns the sums over the batch.
     field : callable, optional
         z -> v(z), for a game without costs.
+    geometry : Geometry, optional
+        The constraint sets.
     project : callable, optional
-        The projection onto the constraints.
+        A projection of the caller's own instead.
 
     Attributes
     ----------
@@ -53,12 +57,14 @@ class TorchField(Field):
         costs: Callable[[Tensor], Sequence[Tensor]] | None = None,
         field: Callable[[Tensor], Tensor] | None = None,
         project: Callable[[Tensor], Tensor] | None = None,
+        geometry: Geometry | None = None,
     ) -> None:
         self.players = tuple(players)
         self.costs = costs
         self._field = field
         self._project = project
         self.residual: float | None = None
+        self.geometry = Geometry((), self.players[-1].stop) if geometry is None else geometry
 
     def mask(self, i: int, u: Element) -> Tensor:
         import torch
@@ -176,7 +182,28 @@ class TorchField(Field):
         self.residual = left if self.residual is None else max(left, self.residual)
 
     def point(self, z: Element) -> Tensor:
-        return z if self._project is None else self._project(z)
+        if self._project is not None:
+            return self._project(z)
+        return self.geometry.torch("project", z) if self.geometry.sets else z
+
+    def primal(self, y: Element) -> Tensor:
+        return self._mirrored("primal", y)
+
+    def dual(self, z: Element) -> Tensor:
+        return self._mirrored("dual", z)
+
+    def centre(self, u: Element) -> Tensor:
+        return self._mirrored("centre", u)
+
+    def _mirrored(self, kind: str, z: Tensor) -> Tensor:
+        if not self.geometry.sets:
+            raise self.missing("primal", NO_SETS)
+        return self.geometry.torch(kind, z)
+
+    def along(self, z: Element, u: Element) -> Element:
+        if not self.geometry.sets:
+            return u
+        return u.new_tensor(self.geometry.along(*(a.detach().cpu().double().numpy() for a in (z, u))))
 
     def _costs(self, z: Tensor) -> Sequence[Tensor]:
         assert self.costs is not None
@@ -253,6 +280,7 @@ class CallableGame:
     name: str = "callable game"
     parameters: tuple[str, ...] = ()
     project: Callable[[Any], Any] | None = field(default=None)
+    constraints: tuple[Constraint, ...] = ()
 
     worlds = ("neural",)
 
@@ -275,7 +303,18 @@ class CallableGame:
             raise ValueError(f"'{self.name}' has no parameters, got {list(params)}; close over them in the callables")
         if world != "neural":
             raise NotInThisWorld("field", world, "the costs are torch callables without a formula")
-        return TorchField(self.players, self.costs, project=self.project)
+        return TorchField(self.players, self.costs, project=self.project, geometry=Geometry(self.constraints, self.dim))
+
+    def constrained(
+        self,
+        box: Mapping[Any, tuple[Any, Any]] | None = None,
+        *,
+        ball: Mapping[Any, Any] | None = None,
+        simplex: Any = None,
+    ) -> CallableGame:
+        """The game on a product of sets, as `SymbolicGame.constrained`; a group is a player, by name or number."""
+        sets = constraint_sets(self.name, self.players, box=box, ball=ball, simplex=simplex)
+        return replace(self, constraints=combined(self.name, self.constraints, sets))
 
 
 def callable_game(
@@ -342,28 +381,15 @@ def torch_field(source: ExactField) -> TorchField:
         function = sp.lambdify(list(table.values()), numeric, modules=namespace, cse=True)
         return lambda z: [v if isinstance(v, torch.Tensor) else torch.full_like(z[0], float(v)) for v in function(*z)]
 
-    project = None
-    if source.box:
-        d = len(source.symbols)
-        low = torch.tensor(
-            [float(source.box[k][0]) if k in source.box else -torch.inf for k in range(d)], dtype=torch.float64
-        )
-        high = torch.tensor(
-            [float(source.box[k][1]) if k in source.box else torch.inf for k in range(d)], dtype=torch.float64
-        )
-
-        def project(z: Tensor) -> Tensor:
-            shape = (-1,) + (1,) * (z.ndim - 1)
-            return torch.clamp(z, low.to(z).reshape(shape), high.to(z).reshape(shape))
-
+    geometry = source.geometry
     if source.quadratics is not None and len(source.symbols) > SCALAR_COSTS:
         forms = [_tensors(q) for q in source.quadratics]
-        return TorchField(source.players, lambda z: [_quadratic_cost(H, b, z) for H, b in forms], project=project)
+        return TorchField(source.players, lambda z: [_quadratic_cost(H, b, z) for H, b in forms], geometry=geometry)
     if source.costs is None:
         components = printed(source.field_function.outputs)
-        return TorchField(source.players, field=lambda z: torch.stack(list(components(z))), project=project)
+        return TorchField(source.players, field=lambda z: torch.stack(list(components(z))), geometry=geometry)
     costs = printed(source.costs)
-    return TorchField(source.players, lambda z: [c.sum() for c in costs(z)], project=project)
+    return TorchField(source.players, lambda z: [c.sum() for c in costs(z)], geometry=geometry)
 
 
 def _folded(pair: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:

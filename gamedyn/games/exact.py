@@ -9,8 +9,12 @@ from typing import Any
 import sympy as sp
 
 from gamedyn.games.affine import AffineFunction, Quadratic
+from gamedyn.games.constraints import Constraint
 from gamedyn.games.field import Element, Field, Player, Seed
 from gamedyn.games.functions import VectorFunction, exact_number, fresh, partial_derivative
+from gamedyn.games.geometry import Geometry
+
+NO_SETS = "the game has no constraints, so there is no mirror map; write game.constrained(simplex=...) or box=..."
 
 
 class ExactField(Field):
@@ -25,8 +29,8 @@ class ExactField(Field):
         One per player.
     field : sequence of Expr, optional
         v itself, for a game without costs; exactly one of `costs` and `field` is given.
-    box : dict, optional
-        Coordinate index -> (low, high): the constraint set of `point`.
+    constraints : sequence of Constraint, optional
+        What `point` projects onto.
     quadratics : sequence of Quadratic, optional
         The costs again as matrices, if all are quadratic: derivatives are then read off.
     """
@@ -39,14 +43,14 @@ class ExactField(Field):
         symbols: Sequence[sp.Symbol],
         costs: Sequence[sp.Expr] | None = None,
         field: Sequence[sp.Expr] | None = None,
-        box: dict[int, tuple[sp.Expr, sp.Expr]] | None = None,
+        constraints: Sequence[Constraint] = (),
         quadratics: Sequence[Quadratic] | None = None,
     ) -> None:
         self.players = tuple(players)
         self.symbols = tuple(symbols)
         self.costs = None if costs is None else tuple(costs)
         self._field = field
-        self.box = dict(box or {})
+        self.geometry = Geometry(constraints, len(self.symbols))
         self.quadratics = None if quadratics is None else tuple(quadratics)
         self._grads: dict[int, VectorFunction] = {}
 
@@ -149,20 +153,31 @@ class ExactField(Field):
         return column(sp.Matrix(matrix).LUsolve(sp.Matrix(rhs - offset)).applyfunc(sp.cancel))
 
     def point(self, z: Element) -> Element:
-        if not self.box:
-            return z
-        return column([clip(z[k], *self.box[k]) if k in self.box else z[k] for k in range(len(z))])
+        return column(self.geometry.project.exact(list(z))) if self.geometry.sets else z
+
+    def primal(self, y: Element) -> Element:
+        return column(self.mirror_geometry().primal.exact(list(y)))
+
+    def dual(self, z: Element) -> Element:
+        return column(self.mirror_geometry().dual.exact(list(z)))
+
+    def centre(self, u: Element) -> Element:
+        return column(self.mirror_geometry().centre.exact(list(u)))
+
+    def along(self, z: Element, u: Element) -> Element:
+        return self.geometry.along(z, u)
+
+    def mirror_geometry(self) -> Geometry:
+        """The constraint sets, if there are any to have a mirror map."""
+        if not self.geometry.sets:
+            raise self.missing("primal", NO_SETS)
+        return self.geometry
 
 
 def column(entries: Any) -> sp.ImmutableMatrix:
     """An immutable SymPy column."""
     entries = list(entries)
     return sp.ImmutableMatrix(len(entries), 1, entries)
-
-
-def clip(x: sp.Expr, low: sp.Expr, high: sp.Expr) -> sp.Expr:
-    """The projection of x onto [low, high]."""
-    return sp.Max(low, sp.Min(high, x))
 
 
 def is_affine(image: sp.ImmutableMatrix, variables: sp.ImmutableMatrix) -> bool:

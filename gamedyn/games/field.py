@@ -66,6 +66,10 @@ class Field:
                      F.maximum(u, w), F.sign(u), and ⟨u, w⟩ in every slot, F.dot(u, w)
     Random fields:   F.expected()         the mean field; F itself where nothing is random
                      F.fixed()            F with one sample held from now on; F itself where nothing is random
+                     F.primal(y), F.dual(z), F.centre(u)   mirror map ∇ψ*, ∇ψ, and the space of y
+
+    `F.enter(z)` is the state that stands for a point z of the game, `F.leave(s)` the point that a state
+    stands for; both are the identity unless a transform changes variables.
 
     A world subclasses it and supplies `mask`, `grad`, `hvp`, `derivative`, `pullback` and `invert`;
     what it cannot supply raises `NotInThisWorld`.
@@ -127,6 +131,30 @@ class Field:
     def point(self, z: Element) -> Element:
         """Projection of z onto the constraints; the identity where there are none."""
         return z
+
+    def primal(self, y: Element) -> Element:
+        """∇ψ*(y), ψ the entropy of the constraints: the strategy that the dual vector y stands for."""
+        raise self.missing("primal", "it is not defined")
+
+    def dual(self, z: Element) -> Element:
+        """∇ψ(z) for z in the interior of the constraints; not differentiated."""
+        raise self.missing("dual", "it is not defined")
+
+    def centre(self, u: Element) -> Element:
+        """The part of u that ∇ψ* sees: on a simplex, u minus its mean."""
+        raise self.missing("centre", "it is not defined")
+
+    def enter(self, z: Element) -> Element:
+        """The state of the method that stands for the point z."""
+        return z
+
+    def leave(self, s: Element) -> Element:
+        """The point that a state of the method stands for."""
+        return s
+
+    def along(self, z: Element, u: Element) -> Element:
+        """The part of u along the constraints at a point z in their interior; of v(z), 0 at an equilibrium."""
+        return u
 
     # derived operations ------------------------------------------------------------------------
 
@@ -235,6 +263,24 @@ class DerivedField(Field):
 
     def point(self, z: Element) -> Element:
         return self.base.point(z)
+
+    def primal(self, y: Element) -> Element:
+        return self.base.primal(y)
+
+    def dual(self, z: Element) -> Element:
+        return self.base.dual(z)
+
+    def centre(self, u: Element) -> Element:
+        return self.base.centre(u)
+
+    def enter(self, z: Element) -> Element:
+        return self.base.enter(z)
+
+    def leave(self, s: Element) -> Element:
+        return self.base.leave(s)
+
+    def along(self, z: Element, u: Element) -> Element:
+        return self.base.along(z, u)
 
     def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Element:
         return self.base.invert(fn, rhs, linear=linear)

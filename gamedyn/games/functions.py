@@ -16,6 +16,10 @@ import numpy as np
 import sympy as sp
 
 
+class NotPrintable(ValueError):
+    """A function that has no form in the printed languages."""
+
+
 class VectorFunction:
     """A vector-valued symbolic function of vector arguments.
 
@@ -46,6 +50,11 @@ class VectorFunction:
 
     def __repr__(self) -> str:
         return f"VectorFunction({self.name}: {[len(s) for s in self.inputs]} -> {len(self.outputs)})"
+
+    @property
+    def size(self) -> int:
+        """Number of components."""
+        return len(self.outputs)
 
     @cached_property
     def parameters(self) -> tuple[sp.Symbol, ...]:
@@ -109,6 +118,12 @@ class VectorFunction:
             s: v for group, value in zip(self.inputs, arguments, strict=True) for s, v in zip(group, value, strict=True)
         }
         return [sp.expand(e.xreplace(table)) for e in self.outputs]
+
+    def scalar(
+        self, arguments: Sequence[Sequence[sp.Expr]], name: Callable[[sp.Expr], sp.Expr]
+    ) -> list[sp.Expr] | None:
+        """Value as printed code, intermediate values named by `name`; None where the outputs say it all."""
+        return None
 
     @cached_property
     def numpy(self) -> Callable[..., np.ndarray]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gamedyn.games import cycles, dirac, minimax, quadratics
+from gamedyn.games import cycles, dirac, matrix_games, minimax, quadratics
 from gamedyn.games.cycles import *  # noqa: F403
 from gamedyn.games.dirac import *  # noqa: F403
+from gamedyn.games.matrix_games import *  # noqa: F403
 from gamedyn.games.minimax import *  # noqa: F403
 from gamedyn.games.quadratics import *  # noqa: F403
 from gamedyn.games.symbolic import SymbolicGame
 
-_MODULES = (quadratics, dirac, minimax, cycles)
+_MODULES = (quadratics, dirac, minimax, cycles, matrix_games)
+_NO_GAMES = ("payoff_arrays",)  # functions of the library that make no game
 
 __all__ = ["names", *(name for module in _MODULES for name in module.__all__)]
 
@@ -30,4 +32,4 @@ def names() -> dict[str, Callable[..., SymbolicGame]]:
     'Jin quadratic'
     """
     pairs = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
-    return {name: value for name, value in sorted(pairs.items()) if not isinstance(value, type)}
+    return {name: value for name, value in sorted(pairs.items()) if not (isinstance(value, type) or name in _NO_GAMES)}

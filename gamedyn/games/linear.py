@@ -31,6 +31,8 @@ class LinearField(Field):
     cross : str, optional
         Why transforms that differentiate costs are not valid here, if they are not (the point is no
         critical point of every cost, so third derivatives enter).
+    centring, mirror : (d, d) matrices, optional
+        The projection onto the constraints and their mirror map, linearised at an interior point.
     """
 
     world = "test"
@@ -41,8 +43,12 @@ class LinearField(Field):
         hessians: Sequence[Any] | None = None,
         jacobian: Any = None,
         cross: str = "",
+        *,
+        centring: Any = None,
+        mirror: Any = None,
     ) -> None:
         self.players = tuple(players)
+        self.centring, self.mirror = centring, mirror
         self.hessians = None if hessians is None else list(hessians)
         self.cross = cross
         if jacobian is None:
@@ -83,6 +89,19 @@ class LinearField(Field):
 
     def vjp(self, z: Element, u: Element) -> Element:
         return self.jacobian.T @ u
+
+    def point(self, z: Element) -> Element:
+        return z if self.centring is None else self.centring @ z
+
+    def centre(self, u: Element) -> Element:
+        if self.centring is None:
+            raise self.missing("centre", "the game has no constraints")
+        return self.centring @ u
+
+    def primal(self, y: Element) -> Element:
+        if self.mirror is None:
+            raise self.missing("primal", "the constraints have no mirror map")
+        return self.mirror @ y
 
     def derivative(self, fn: Callable[[Element], Element], z: Element, u: Element) -> Element:
         return fn(u)
@@ -142,12 +161,12 @@ class ScalarField(LinearField):
         raise self.missing("pullback", "the method uses transposes, no function of J's eigenvalues alone")
 
 
-def linearize(source: Field, z: Any, exact: bool = False) -> LinearField:
+def linearize(source: Any, z: Any, exact: bool = False) -> LinearField:
     """The test field of a game at an equilibrium.
 
     Parameters
     ----------
-    source : Field
+    source : ArrayField or ExactField
         An array field (float z) or an exact field (SymPy z) of a symbolic game.
     z : array or column `(d,)`
         A point with v(z) = 0.
@@ -157,12 +176,12 @@ def linearize(source: Field, z: Any, exact: bool = False) -> LinearField:
     Raises
     ------
     ValueError
-        If v(z) is not zero.
+        If v(z) is not zero, or in a game with constraints not zero along them; or z is not in their interior.
     """
     d = source.players[-1].stop
     eye = sp.eye(d) if exact else np.eye(d)
     point = sp.ImmutableMatrix(list(z)) if exact else np.asarray(z, dtype=float)
-    residual = source(point)
+    residual = source.along(point, source(point))
     size = max((abs(sp.N(r)) for r in residual), default=0) if exact else float(np.max(np.abs(residual)))
     if not size <= 1e-8:
         raise ValueError(f"the test field needs an equilibrium, but |v(z)| = {float(size):.3g} at z = {list(z)}")
@@ -171,10 +190,12 @@ def linearize(source: Field, z: Any, exact: bool = False) -> LinearField:
         return sp.ImmutableMatrix(sp.Matrix.hstack(*map(sp.Matrix, columns))) if exact else np.stack(columns, axis=1)
 
     basis = [sp.ImmutableMatrix(eye[:, k]) if exact else eye[:, k] for k in range(d)]
+    centring, mirror = source.geometry.linearized(point)
     try:
         hessians = [matrix([source.hvp(i, point, e) for e in basis]) for i in range(len(source.players))]
     except NotImplementedError:
-        return LinearField(source.players, jacobian=matrix([source.jvp(point, e) for e in basis]))
+        jacobian = matrix([source.jvp(point, e) for e in basis])
+        return LinearField(source.players, jacobian=jacobian, centring=centring, mirror=mirror)
     slopes = [abs(sp.N(g)) for i in range(len(source.players)) for g in source.grad(i, point)]
     cross = ""
     if max(slopes) > 1e-8 and not source.is_quadratic:
@@ -182,4 +203,4 @@ def linearize(source: Field, z: Any, exact: bool = False) -> LinearField:
             "the gradient of some cost in another player's variables does not vanish here, so third "
             "derivatives enter; use the array or exact world"
         )
-    return LinearField(source.players, hessians=hessians, cross=cross)
+    return LinearField(source.players, hessians=hessians, cross=cross, centring=centring, mirror=mirror)

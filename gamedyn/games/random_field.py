@@ -131,6 +131,18 @@ class RandomField(Field):
     def dot(self, u: Element, w: Element) -> Element:
         return self._like.dot(u, w)
 
+    def primal(self, y: Element) -> Element:
+        return self._like.primal(y)
+
+    def dual(self, z: Element) -> Element:
+        return self._like.dual(z)
+
+    def centre(self, u: Element) -> Element:
+        return self._like.centre(u)
+
+    def along(self, z: Element, u: Element) -> Element:
+        return self._like.along(z, u)
+
     def diagonal(self, weights: tuple[float, ...], u: Element) -> Element:
         return self._like.diagonal(weights, u)
 
@@ -236,6 +248,18 @@ class AverageField(Field):
 
     def dot(self, u: Element, w: Element) -> Element:
         return self.fields[0].dot(u, w)
+
+    def primal(self, y: Element) -> Element:
+        return self.fields[0].primal(y)
+
+    def dual(self, z: Element) -> Element:
+        return self.fields[0].dual(z)
+
+    def centre(self, u: Element) -> Element:
+        return self.fields[0].centre(u)
+
+    def along(self, z: Element, u: Element) -> Element:
+        return self.fields[0].along(z, u)
 
     def diagonal(self, weights: tuple[float, ...], u: Element) -> Element:
         return self.fields[0].diagonal(weights, u)

@@ -11,9 +11,11 @@ import sympy as sp
 
 from gamedyn.games.affine import Quadratic
 from gamedyn.games.array import ArrayField
+from gamedyn.games.constraints import Constraint
 from gamedyn.games.exact import ExactField
 from gamedyn.games.field import Field, NotInThisWorld, Player
 from gamedyn.games.functions import exact_number
+from gamedyn.games.geometry import combined, constraint_sets
 from gamedyn.games.parser import parse_expression
 
 Formula: TypeAlias = str | sp.Expr | int | float
@@ -60,8 +62,8 @@ class SymbolicGame:
         v itself, for a game without costs.
     bound : mapping
         Parameters that `bind` has given a value.
-    box : mapping
-        Coordinate index -> (low, high), the constraint set.
+    constraints : tuple of Constraint
+        Disjoint sets that `F.point` projects onto; see `constrained`.
     quadratics : tuple of Quadratic or None
         The costs again as matrices, where the game was built from matrices.
     """
@@ -73,7 +75,7 @@ class SymbolicGame:
     name: str = "game"
     facts: Facts | None = None
     bound: Mapping[str, Any] = field(default_factory=dict)
-    box: Mapping[int, tuple[sp.Expr, sp.Expr]] = field(default_factory=dict)
+    constraints: tuple[Constraint, ...] = ()
     quadratics: tuple[Quadratic, ...] | None = None
 
     worlds = ("exact", "test", "array", "neural")
@@ -117,17 +119,41 @@ class SymbolicGame:
             )
         return replace(self, bound={**self.bound, **values})
 
-    def constrained(self, box: Mapping[str, tuple[Any, Any]]) -> SymbolicGame:
-        """The game on a box: variable name -> (low, high).  `F.point` clips to it."""
-        index = {s.name: k for k, s in enumerate(self.symbols)}
-        unknown = [n for n in box if n not in index]
-        if unknown:
-            raise ValueError(f"box names {unknown}, but the variables of '{self.name}' are {list(index)}")
-        bounds = {index[n]: (exact_number(low), exact_number(high)) for n, (low, high) in box.items()}
-        for k, (low, high) in bounds.items():
-            if not low < high:
-                raise ValueError(f"box of '{self.symbols[k]}' is ({low}, {high}); give low < high")
-        return replace(self, box={**self.box, **bounds})
+    def constrained(
+        self,
+        box: Mapping[Any, tuple[Any, Any]] | None = None,
+        *,
+        ball: Mapping[Any, Any] | None = None,
+        simplex: Any = None,
+    ) -> SymbolicGame:
+        """The game on a product of boxes, balls and simplices.  `F.point` is the Euclidean projection.
+
+        A group is a variable, a tuple of variables, or a player by name or number; groups are disjoint.
+
+        Parameters
+        ----------
+        box : mapping group -> (low, high)
+            Bounds of every variable of the group; infinite ones are none.  A bound given again replaces the old one.
+        ball : mapping group -> radius or (centre, radius)
+            Around 0 by default; the centre is one number per variable.
+        simplex : list of groups, or mapping group -> size
+            Nonnegative variables that sum to `size`, 1 by default.
+
+        Raises
+        ------
+        ValueError
+            If a group names nothing in the game, bounds or radii do not fit, or groups overlap.
+
+        Examples
+        --------
+        >>> import gamedyn as gd
+        >>> g = gd.zero_sum("x1*y - x2*y", min=["x1", "x2"], max="y").constrained({"y": (-1, 1)}, simplex=[0])
+        >>> T = gd.StepMap(gd.Simultaneous(1.0), g)
+        >>> T.point(T(T.start([0.5, 0.5, 0.25])))
+        array([0.25, 0.75, 0.25])
+        """
+        sets = constraint_sets(self.name, self.players, box=box, ball=ball, simplex=simplex)
+        return replace(self, constraints=combined(self.name, self.constraints, sets))
 
     def field(self, world: str = "exact", params: Mapping[str, Any] | None = None) -> Field:
         """The joint gradient field in one world: "exact", "array" or "neural".
@@ -159,7 +185,7 @@ class SymbolicGame:
     @cached_property
     def symbolic_field(self) -> ExactField:
         """The exact field with every parameter left a symbol, the source of all printed code."""
-        return ExactField(self.players, self.symbols, self.costs, self.components, dict(self.box), self.quadratics)
+        return ExactField(self.players, self.symbols, self.costs, self.components, self.constraints, self.quadratics)
 
     # helpers -----------------------------------------------------------------------------------
 
@@ -170,7 +196,7 @@ class SymbolicGame:
         costs = None if self.costs is None else [c.xreplace(table) for c in self.costs]
         components = None if self.components is None else [c.xreplace(table) for c in self.components]
         quadratics = None if self.quadratics is None else [q.xreplace(table) for q in self.quadratics]
-        return ExactField(self.players, self.symbols, costs, components, dict(self.box), quadratics)
+        return ExactField(self.players, self.symbols, costs, components, self.constraints, quadratics)
 
     def _check_names(self, names: Iterable[str]) -> None:
         unknown = [n for n in names if n not in self._free]

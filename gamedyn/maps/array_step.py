@@ -110,6 +110,12 @@ class ArrayStep:
         """The batch shape of a state together with the parameters."""
         return np.broadcast_shapes(s.shape[1:], *(np.shape(v) for v in values))
 
+    def enter(self, z: np.ndarray) -> np.ndarray:
+        """The z that stands for a point of the game, where a transform changes variables."""
+        trace = self._trace()
+        (value,) = self._evaluator({trace.point: z}, self.values(0))([trace.entered])
+        return _fill(value, self.d, z.shape[1:])
+
     def start(self, z: np.ndarray) -> np.ndarray:
         """(z, *memory) before the first step."""
         values = self.values(0)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from gamedyn.games.exact import clip
 from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.linear import SINGULAR
 from gamedyn.maps.tape import Inverse, Node, forward, reachable
@@ -90,11 +89,6 @@ class ExactEvaluator(Evaluator):
             return [sp.expand(sp.Add(*(a * b for a, b in zip(*args, strict=True))))] * node.size
         if op in CHOICES:
             return [CHOICES[op](*parts) for parts in zip(*args, strict=True)]
-        if op == "clip":
-            return [clip(a, low, high) for a, (low, high) in zip(args[0], node.data, strict=True)]
-        if op == "inside":
-            inside = (sp.And(a > low, a < high) for a, (low, high) in zip(args[0], node.data, strict=True))
-            return [sp.Piecewise((1, c), (0, True)) for c in inside]
         return [sp.expand(COMPONENT[op](node.data, *components)) for components in zip(*args, strict=True)]
 
     def _invert(self, body: Inverse, rhs: list[sp.Expr]) -> list[sp.Expr]:
@@ -149,12 +143,6 @@ class ArrayEvaluator(Evaluator):
             weights = _rows([self._number(w) for w in data], args[0])
             with np.errstate(all="ignore"):
                 return np.where(weights == 0, 0.0, weights * args[0])  # a masked slot is 0 whatever stood there
-        if op in ("clip", "inside"):
-            low = _rows([float(b[0]) for b in data], args[0])
-            high = _rows([float(b[1]) for b in data], args[0])
-            if op == "clip":
-                return np.clip(args[0], low, high)
-            return ((args[0] > low) & (args[0] < high)).astype(float)
         aligned = _align(args)
         if op == "dot":
             with np.errstate(all="ignore"):

@@ -32,6 +32,11 @@ class ExactStep:
             raise NotInThisWorld("step", "exact", f"params {many} are arrays; the exact world takes one value each")
         self.table = {p: exact_number(params[p.name]) for p in trace.parameters() if p.name in params}
 
+    def enter(self, z: sp.ImmutableMatrix) -> sp.ImmutableMatrix:
+        """The z that stands for a point of the game."""
+        (value,) = ExactEvaluator({self.trace.point: list(z)})([self.trace.entered])
+        return self._column(value)
+
     def start(self, z: sp.ImmutableMatrix) -> sp.ImmutableMatrix:
         """(z, *memory) before the first step."""
         values = ExactEvaluator({self.trace.inputs[0]: list(z)})(self.trace.initial)

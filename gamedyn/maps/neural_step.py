@@ -10,6 +10,7 @@ import sympy as sp
 
 from gamedyn.maps.linear_step import as_float
 from gamedyn.maps.trace import run_step, start
+from gamedyn.maps.worlds import enter_point
 from gamedyn.rules.method import Method, map_numbers
 
 
@@ -62,16 +63,28 @@ class NeuralStep:
         with torch.no_grad():
             method = self.method(0)
             field = self.field(0, method)
+            return self._count(method, field, enter_point(field, z))
+
+    def _count(self, method: Method, field: Any, z: Any) -> tuple[Any, ...]:
+        """(z, *memory) before the first step, whose layout is kept."""
+        import torch
+
+        with torch.no_grad():
             parts = start(method, field, z)
             state = () if method.preconditioner is None else method.preconditioner.init(field, z)
         self._counts = (len(parts) - 1 - len(state), tuple(len(p) for p in parts))
         return parts
 
+    def leave(self, z: Any) -> Any:
+        """The point of the game that z stands for."""
+        return self.field(0, self._fixed).leave(z)
+
     def _layout(self) -> tuple[int, tuple[int, ...]]:
         if self._counts is None:
             import torch
 
-            self.start_parts(torch.zeros(self.game.dim, dtype=torch.float64))
+            method = self.method(0)
+            self._count(method, self.field(0, method), torch.zeros(self.game.dim, dtype=torch.float64))
         assert self._counts is not None
         return self._counts
 

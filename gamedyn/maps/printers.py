@@ -7,13 +7,12 @@ from typing import Any
 import sympy as sp
 from sympy.printing.pycode import PythonCodePrinter
 
+from gamedyn.games.functions import NotPrintable
 from gamedyn.maps.scalar import Assign, Program, Solve, Statement
 
+__all__ = ["BLOCK", "NotPrintable", "ScalarPrinter", "numba_source", "numpy_source"]
+
 BLOCK = 256  # orbits per block of the final-state kernel; the time loop runs inside the block
-
-
-class NotPrintable(ValueError):
-    """A function that has no form in the printed languages."""
 
 
 class ScalarPrinter(PythonCodePrinter):

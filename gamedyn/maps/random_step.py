@@ -100,10 +100,19 @@ class RandomStep(ArrayStep):
             z, rest, _ = run_step(method, self._field(k, method), z, tuple(memory), self._rule_memory)
             return np.concatenate([z, *rest])
 
+    def enter(self, z: np.ndarray) -> np.ndarray:
+        """The state that stands for the point z, where a transform changes variables."""
+        with np.errstate(all="ignore"):
+            return self._field(0, self.method(0)).enter(np.array(z, dtype=float))
+
     def point(self, s: np.ndarray, k: int = 0) -> np.ndarray:
-        """The reported point, where the rule reports another one than z."""
+        """The reported point, where that is another one than z."""
         z, *memory = np.split(s, len(self.sizes))
-        return self.method(k).rule.report(z, tuple(memory[: self._rule_memory]))
+        method = self.method(k)
+        report = getattr(method.rule, "report", None)
+        shown = z if report is None else report(z, tuple(memory[: self._rule_memory]))
+        with np.errstate(all="ignore"):
+            return self._field(k, method).leave(shown)
 
     def run(self, s: np.ndarray, first: int, steps: int, scheduled: bool) -> np.ndarray:
         """No kernel: it would be that of a deterministic map."""

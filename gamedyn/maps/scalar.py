@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import sympy as sp
 
-from gamedyn.games.exact import clip
 from gamedyn.games.functions import VectorFunction
 from gamedyn.maps.evaluate import CHOICES, COMPONENT, NEWTON_STEPS
 from gamedyn.maps.tape import Inverse, Node, depends_on, forward, reachable
@@ -120,11 +119,6 @@ class Scalarizer:
             return self._solve(node.data, args[0])
         if node.op == "diagonal":
             return [self.bind(w * a) for w, a in zip(node.data, args[0], strict=True)]
-        if node.op == "clip":
-            return [self.bind(clip(a, *b)) for a, b in zip(args[0], node.data, strict=True)]
-        if node.op == "inside":
-            pairs = zip(args[0], node.data, strict=True)
-            return [self.bind(sp.Piecewise((1, (a > b[0]) & (a < b[1])), (0, True))) for a, b in pairs]
         if node.op == "dot":
             return [self.bind(sp.Add(*(a * b for a, b in zip(*args, strict=True))))] * node.size
         if node.op in CHOICES:
@@ -132,6 +126,9 @@ class Scalarizer:
         return [self.bind(COMPONENT[node.op](node.data, *parts)) for parts in zip(*args, strict=True)]
 
     def _call(self, function: VectorFunction, args: list[list[sp.Expr]]) -> list[sp.Expr]:
+        own = function.scalar(args, self.bind)
+        if own is not None:
+            return own
         replacements, reduced = shared_terms(function)
         table = {
             s: v for group, value in zip(function.inputs, args, strict=True) for s, v in zip(group, value, strict=True)

@@ -19,7 +19,7 @@ from gamedyn.maps.linear_step import linear_jacobian
 from gamedyn.maps.neural_step import NeuralStep
 from gamedyn.maps.random_step import RANDOM, RandomStep
 from gamedyn.maps.trace import Trace, build_trace
-from gamedyn.maps.worlds import State, state_world
+from gamedyn.maps.worlds import State, check_entered, state_world
 from gamedyn.rules.method import Method, as_method, coefficients, with_parameter
 from gamedyn.rules.rule import is_scheduled
 
@@ -111,6 +111,11 @@ class StepMap:
         return is_scheduled(self.method.rule)
 
     @property
+    def changes_variables(self) -> bool:
+        """Whether z stands for a point of the game that is not z itself."""
+        return any(t.changes_variables for t in (*unwrap(self.game)[1], *self.method.transforms))
+
+    @property
     def is_exact(self) -> bool:
         """Whether no Python float occurs in the method, the game's bound values or the parameters."""
         base, transforms = unwrap(self.game)
@@ -198,7 +203,15 @@ class StepMap:
             return torch.cat(list(self.neural.start_parts(z)))
         if not self._has_formulas:
             raise NotInThisWorld("step", "exact", "the game has no formulas; give a float or torch point")
-        return self.exact.start(z) if world == "exact" else self.array.start(z)
+        step: Any = self.exact if world == "exact" else self.array
+        return step.start(self._entered(step, z))
+
+    def _entered(self, step: Any, z: Any) -> Any:
+        if not self.changes_variables:
+            return z
+        s = step.enter(z)
+        check_entered(z, s, step.point(step.start(s)))
+        return s
 
     def point(self, s: State) -> Any:
         """The point that the method reports, `(d,)` or `(d, batch)`."""
@@ -206,10 +219,12 @@ class StepMap:
         report = getattr(self.method.rule, "report", None)
         if world == "neural":
             parts = self.neural.split(s)
-            return parts[0] if report is None else report(parts[0], parts[1:])
+            z = parts[0] if report is None else report(parts[0], parts[1:])
+            return self.neural.leave(z) if self.changes_variables else z
         if world == "exact":
             return self.exact.point(s)
-        return s[: self.game.dim].copy() if report is None else self.array.point(s)
+        plain = report is None and not self.changes_variables
+        return s[: self.game.dim].copy() if plain else self.array.point(s)
 
     def __call__(self, s: State, k: int = 0) -> State:
         """One step; k is its number, for schedules and stochastic games."""

@@ -142,8 +142,8 @@ class Tape:
     def call(self, function: VectorFunction, *args: Node) -> Node:
         """function(*args); zero where it is linear in a zero argument."""
         if any(args[k].op == "zero" for k in function.linear):
-            return self.zero(len(function.outputs))
-        return self.make("call", args, function, len(function.outputs))
+            return self.zero(function.size)
+        return self.make("call", args, function, function.size)
 
     def invert(self, fn: Callable[[Node], Node], rhs: Node, linear: bool) -> Node:
         """The w with fn(w) = rhs."""
@@ -309,10 +309,6 @@ def _local(node: Node, k: int, t: Node) -> Node:
         first = tape.make("larger", node.args, None, node.size)
         return t * first if k == 0 else t * (1 - first)
     if node.op in ("sign", "larger"):  # constant but for jumps
-        return tape.zero(node.size)
-    if node.op == "clip":
-        return t * tape.make("inside", node.args, node.data, node.size)
-    if node.op == "inside":
         return tape.zero(node.size)
     raise ValueError(f"no derivative for the tape operation '{node.op}'")
 

@@ -73,7 +73,7 @@ class TraceField(Field):
         return substitute(cotangent, {w.index: z})
 
     def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Node:
-        return self.tape.invert(fn, rhs, linear or (self.is_quadratic and not self.source.box))
+        return self.tape.invert(fn, rhs, linear or (self.is_quadratic and not self.source.geometry.sets))
 
     def maximum(self, u: Element, w: Element) -> Node:
         return self.tape.make("maximum", (u, w), None, u.size)
@@ -85,11 +85,16 @@ class TraceField(Field):
         return self.tape.dot(u, w)
 
     def point(self, z: Element) -> Node:
-        box = self.source.box
-        if not box:
-            return z
-        bounds = tuple(box.get(k, (-sp.oo, sp.oo)) for k in range(z.size))
-        return self.tape.make("clip", (z,), bounds, z.size)
+        return self.tape.call(self.source.geometry.project, z) if self.source.geometry.sets else z
+
+    def primal(self, y: Element) -> Node:
+        return self.tape.call(self.source.mirror_geometry().primal, y)
+
+    def dual(self, z: Element) -> Node:
+        return self.tape.call(self.source.mirror_geometry().dual, z)
+
+    def centre(self, u: Element) -> Node:
+        return self.tape.call(self.source.mirror_geometry().centre, u)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +111,8 @@ class Trace:
         The memory before the first step, from z alone.
     reported : Node
         The point that the method reports.
+    point, entered : Node
+        A point of the game, and the z that stands for it; the same node unless a transform changes variables.
     """
 
     tape: Tape
@@ -113,6 +120,8 @@ class Trace:
     outputs: tuple[Node, ...]
     initial: tuple[Node, ...]
     reported: Node
+    point: Node
+    entered: Node
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -188,7 +197,9 @@ def build_trace(method: Method, game: Any) -> Trace:
     initial_rule, initial_state, _ = _initial(method, F, z)
     memory = tuple(tape.input(f"m{k}", m.size) for k, m in enumerate((*initial_rule, *initial_state)))
     z_next, memory_next, reported = run_step(method, F, z, memory, len(initial_rule))
-    return Trace(tape, (z, *memory), (z_next, *memory_next), (*initial_rule, *initial_state), reported)
+    point = tape.input("point", z.size)
+    inputs, outputs, initial = (z, *memory), (z_next, *memory_next), (*initial_rule, *initial_state)
+    return Trace(tape, inputs, outputs, initial, F.leave(reported), point, F.enter(point))
 
 
 def _initial(method: Method, F: Field, z: Element) -> tuple[tuple[Any, ...], tuple[Any, ...], Field]:

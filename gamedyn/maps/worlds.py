@@ -30,6 +30,40 @@ def state_world(s: Any) -> tuple[str, Any]:
     return "array", np.asarray(s, dtype=float)
 
 
+def enter_point(F: Field, z: Any) -> Any:
+    """The state of a field that stands for the point z of the game.
+
+    Raises
+    ------
+    ValueError
+        If no state stands for z: the point is not in the interior of the constraints.
+    """
+    s = F.enter(z)
+    if s is not z:
+        check_entered(z, s, F.leave(s))
+    return s
+
+
+def check_entered(z: Any, s: Any, back: Any) -> None:
+    """Refuse a point z whose state s in the variables of a transform is not real, or does not lead back to it."""
+    if isinstance(z, sp.MatrixBase):
+        if sp.ImmutableMatrix(back).free_symbols | z.free_symbols:
+            return
+        z, s, back = (np.array([complex(sp.N(e, 20)) for e in m]) for m in (z, s, back))
+        back = np.where(np.abs(s.imag) > 0, np.nan, back)
+    single = str(z.dtype).endswith("32")
+    gap = np.max(np.abs(_numpy(back) - _numpy(z)), initial=0.0)
+    if not gap <= (1e-5 if single else 1e-9):
+        raise ValueError(
+            "the start is not in the interior of the constraints: a method on dual variables needs every coordinate "
+            "strictly inside its bounds, and on a simplex the right sum; move the start inside"
+        )
+
+
+def _numpy(value: Any) -> np.ndarray:
+    return value if isinstance(value, np.ndarray) else value.detach().cpu().double().numpy()
+
+
 def world_field(game: Any, world: str, params: Mapping[str, Any] | None = None) -> Field:
     """The field of any game in a world; that of a transformed game on arrays runs on its tape."""
     base, transforms = unwrap(game)
@@ -67,6 +101,20 @@ class TracedField(DerivedField):
 
     def __call__(self, z: Element) -> np.ndarray:
         return self._evaluate(self.traced(self.z), z)
+
+    def enter(self, z: Element) -> np.ndarray:
+        return self._evaluate(self.traced.enter(self.z), z)
+
+    def leave(self, s: Element) -> np.ndarray:
+        return self._evaluate(self.traced.leave(self.z), s)
+
+    def point(self, z: Element) -> np.ndarray:
+        return self._evaluate(self.traced.point(self.z), z)
+
+    def along(self, z: Element, u: Element) -> np.ndarray:
+        if self.traced.enter(self.z) is self.z:
+            return self.base.along(z, u)
+        return self._evaluate(self.traced.along(self.z, self.u), z, u)
 
     def jvp(self, z: Element, u: Element) -> np.ndarray:
         return self._evaluate(self.traced.jvp(self.z, self.u), z, u)

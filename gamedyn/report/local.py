@@ -161,7 +161,9 @@ def _interval_dict(piece: sp.Set) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class LocalGame:
-    """The quadratic game that agrees with a game to second order at an equilibrium, which becomes its origin.
+    """The quadratic game that agrees with a game to second order at an equilibrium.
+
+    The equilibrium becomes its origin, unless the game is played on simplices: these are kept where they are.
 
     Every step map has the same Jacobian there as on the game itself, resolvents are linear systems, and no nested
     expression is formed.
@@ -173,16 +175,14 @@ class LocalGame:
         Whether the coefficients are exact; floats otherwise.
     field : LinearField
         The Hessians and the Jacobian; its `cross` says why methods that differentiate costs have no analysis here.
+    origin : list `(d,)`
+        The equilibrium of the local game, in the world of the analysis.
     """
 
     game: Any
     exact: bool
     field: LinearField
-
-    @property
-    def origin(self) -> list[Any]:
-        """The equilibrium, in the world of the analysis."""
-        return [0 if self.exact else 0.0] * self.game.dim
+    origin: list[Any]
 
     @property
     def is_numeric(self) -> bool:
@@ -207,19 +207,30 @@ def local_game(game: Any, z: tuple[Any, ...]) -> LocalGame:
         exact = all(e.is_Rational or e.free_symbols for m in (field.hessians or [field.jacobian]) for e in m)
     if not exact:
         field = linearize(base.field("array"), np.array([float(x) for x in z]))
-    symbols = source.symbols
-    if field.hessians is None:
-        v = sp.Matrix(_exact(field.jacobian)) * sp.Matrix(symbols)
-        local = SymbolicGame(base.players, symbols, components=tuple(v), name=base.name)
-    else:
-        zero = (sp.S.Zero,) * len(symbols)
-        quadratics = tuple(Quadratic(_rows(_exact(H)), zero) for H in field.hessians)
-        costs = tuple(q.cost(symbols) for q in quadratics)
-        local = SymbolicGame(base.players, symbols, costs=costs, name=base.name, quadratics=quadratics)
-    seen: Any = local
+    thin = any(s.thin for s in base.constraints)
+    point = sp.ImmutableMatrix([exact_number(x if exact else float(x)) for x in z]) if thin else None
+    local = _quadratic_game(base, field, point)
+    seen: Any = replace(local, constraints=base.constraints) if thin else local
     for transform in transforms:
         seen = TransformedGame.of(seen, map_numbers(transform, exact_number))
-    return LocalGame(seen, exact, field)
+    origin = [0 if exact else 0.0] * base.dim if point is None else list(point if exact else map(float, z))
+    return LocalGame(seen, exact, field, origin)
+
+
+def _quadratic_game(base: Any, field: LinearField, point: sp.ImmutableMatrix | None) -> SymbolicGame:
+    """The game of the Hessians, around 0 or with the gradients of `base` at a point."""
+    source = base.field("exact")
+    symbols, d = source.symbols, base.dim
+    if field.hessians is None:
+        J = sp.Matrix(_exact(field.jacobian))
+        offset = sp.zeros(d, 1) if point is None else sp.Matrix(source(point)) - J * sp.Matrix(point)
+        return SymbolicGame(base.players, symbols, components=tuple(J * sp.Matrix(symbols) + offset), name=base.name)
+    forms = []
+    for i, H in enumerate(map(_exact, field.hessians)):
+        slope = sp.zeros(d, 1) if point is None else sp.Matrix(source.grad(i, point)) - sp.Matrix(H) * sp.Matrix(point)
+        forms.append(Quadratic(_rows(H), tuple(slope)))
+    costs = tuple(q.cost(symbols) for q in forms)
+    return SymbolicGame(base.players, symbols, costs=costs, name=base.name, quadratics=tuple(forms))
 
 
 def _exact(m: Any) -> sp.ImmutableMatrix:

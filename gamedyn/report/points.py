@@ -97,7 +97,8 @@ def point_report(e: Equilibrium) -> PointReport:
     """An equilibrium with its rotation measures, left out where symbols are free."""
     if any(isinstance(x, sp.Expr) and x.free_symbols for x in (*e.point, *e.eigenvalues)):
         return PointReport(e, None, None)
-    J = np.array([[float(e.jacobian[i, j]) for j in range(len(e.point))] for i in range(len(e.point))])
+    rows = range(e.jacobian.shape[0])  # fewer than coordinates on a simplex
+    J = np.array([[float(e.jacobian[i, j]) for j in rows] for i in rows])
     values = [complex(sp.N(v, 20)) if isinstance(v, sp.Expr) else complex(v) for v in e.eigenvalues]
     size = np.linalg.norm(J)
     angle = max((abs(float(np.angle(v))) for v in values if v), default=0.0)

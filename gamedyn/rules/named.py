@@ -20,6 +20,7 @@ from gamedyn.rules.basic import (
 )
 from gamedyn.rules.integrators import Heun, Midpoint, RungeKutta4
 from gamedyn.rules.method import Method
+from gamedyn.rules.mirror import entropic
 from gamedyn.rules.momentum import LEAD, Nesterov
 from gamedyn.rules.opponent import competitive, lola, opponent_lookahead, sos
 from gamedyn.rules.penalties import gradient_penalty, jacobian_regularization
@@ -156,6 +157,18 @@ def _sos(lr: Scalar, a: Scalar = 0.5, b: Scalar = 0.1) -> Method:
     return Method(Simultaneous(lr), sos(lr, a, b))
 
 
+def _multiplicative_weights(lr: Scalar) -> Method:
+    return Method(Simultaneous(lr), entropic())
+
+
+def _optimistic_multiplicative_weights(lr: Scalar) -> Method:
+    return Method(Optimistic(lr), entropic())
+
+
+def _mirror_prox(lr: Scalar) -> Method:
+    return Method(Extragradient(lr), entropic())
+
+
 def _follow_the_ridge(lr: Scalar, damping: Scalar = 0) -> Method:
     return Method(Simultaneous(lr), follow_the_ridge(damping))
 
@@ -288,6 +301,9 @@ methods: dict[str, Constructor] = {
     "GradientPenalty": _gradient_penalty,
     "TwoTimescale": _two_timescale,
     "AlternatingTwoTimescale": _alternating_two_timescale,
+    "MultiplicativeWeights": _multiplicative_weights,
+    "OptimisticMultiplicativeWeights": _optimistic_multiplicative_weights,
+    "MirrorProx": _mirror_prox,
     "ProximalPoint": ProximalPoint,
     "LinearizedProximalPoint": LinearizedProximalPoint,
     "AcceleratedProximalPoint": AcceleratedProximalPoint,

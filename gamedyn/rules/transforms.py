@@ -16,7 +16,13 @@ from gamedyn.rules.scaling import ScaledField
 
 
 class Transform:
-    """Base of transforms: a field to a field, and so a game to a game."""
+    """Base of transforms: a field to a field, and so a game to a game.
+
+    One whose field has other variables than the game sets `changes_variables` and gives its field `enter`
+    and `leave`: a step map then takes starting points of the game, and reports points of the game.
+    """
+
+    changes_variables = False
 
     def field(self, F: Field) -> Field:
         """The transformed field; written with the operations of F alone."""

@@ -8,13 +8,14 @@ starts, which proves nothing about zeros that it did not meet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
+from gamedyn.games.chart import Chart, simplex_chart
 from gamedyn.games.exact import column, is_affine
 from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.functions import exact_number, fresh
@@ -191,7 +192,21 @@ def equilibria(
         )
     if params:
         game = game.bind(**params)
-    return _Search(game, _bounds(game, box), tolerance, starts, seed, time_limit).run()
+    if any(t.changes_variables for t in unwrap(game)[1]):
+        raise NotInThisWorld("equilibria", "dual", "the variables are dual; ask for the equilibria of the game itself")
+    bounds, chart = _bounds(game, box), simplex_chart(game)
+    if chart is None:
+        return _Search(game, bounds, tolerance, starts, seed, time_limit).run()
+    return _lifted(chart, bounds, _Search(chart.game, None, tolerance, starts, seed, time_limit).run())
+
+
+def _lifted(chart: Chart, bounds: list[tuple[Any, Any]] | None, found: EquilibriumList) -> EquilibriumList:
+    """The zeros along the simplices that lie inside the constraints (and the box), as points of the game."""
+    items = [replace(e, point=chart.lift(e.point)) for e in found]
+    kept = [e for e in items if chart.geometry.contains(e.point) and _in_box(e.point, bounds)]
+    along = "equilibria inside the simplices, eigenvalues and classes along them; their faces are not searched"
+    note = "; ".join(filter(None, [found.note, along]))
+    return EquilibriumList(sorted(kept, key=_order), complete=found.complete, method=found.method, note=note)
 
 
 # the search --------------------------------------------------------------------------------------------
@@ -299,10 +314,7 @@ class _Search:
             return tuple(map(float, zero))
 
     def _inside(self, point: Sequence[Any]) -> bool:
-        if self.box is None or any(isinstance(x, sp.Expr) and x.free_symbols for x in point):
-            return True
-        slack = 0 if isinstance(point[0], sp.Expr) else 1e-9
-        return all(low - slack <= x <= high + slack for x, (low, high) in zip(point, self.box, strict=True))
+        return _in_box(point, self.box)
 
     def _constraint_note(self) -> str:
         F = unwrap(self.game)[0].field("exact")
@@ -312,9 +324,8 @@ class _Search:
         return "zeros of v strictly inside the constraints; points held on the boundary are not searched"
 
     def _feasible(self, point: Sequence[Any]) -> bool:
-        """Whether the point lies strictly inside the game's own box, where the constraints do not act."""
-        limits = unwrap(self.game)[0].field("exact").box
-        return all(bool(low < point[k]) and bool(point[k] < high) for k, (low, high) in limits.items())
+        """Whether the point lies strictly inside the game's own constraints, where they do not act."""
+        return unwrap(self.game)[0].field("exact").geometry.contains(point)
 
     def _equilibrium(self, point: tuple[Any, ...], numeric: Any, formula: Any) -> Equilibrium:
         """The point with its class; `numeric` gives (v, Dv) on batches, `formula` Dv at an exact point, or None."""
@@ -329,6 +340,13 @@ class _Search:
             z = np.array([[float(x)] for x in point])
             value, jacobian = numeric()
             return _described(point, exact, SecondOrder(self.game.players, value(z)[:, 0], jacobian(z)[:, :, 0]))
+
+
+def _in_box(point: Sequence[Any], box: list[tuple[Any, Any]] | None) -> bool:
+    if box is None or any(isinstance(x, sp.Expr) and x.free_symbols for x in point):
+        return True
+    slack = 0 if isinstance(point[0], sp.Expr) else 1e-9
+    return all(low - slack <= x <= high + slack for x, (low, high) in zip(point, box, strict=True))
 
 
 def _described(point: tuple[Any, ...], exact: bool, data: SecondOrder) -> Equilibrium:

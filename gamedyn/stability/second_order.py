@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from gamedyn.games.chart import simplex_chart
 from gamedyn.games.exact import column
 from gamedyn.games.field import Field, NotInThisWorld, Player
 from gamedyn.games.functions import exact_number, fresh
@@ -83,12 +84,16 @@ def second_order(
     """v, J and, where there are costs, every gradient and Hessian at a point.
 
     Exact points (SymPy numbers, integers) are taken in the exact world, floats in the array world, or, for products
-    that the array world lacks, by the formulas of the exact world.  `jacobian` is J if the caller has it.
+    that the array world lacks, by the formulas of the exact world.  `jacobian` is J if the caller has it.  Of a game on
+    simplices everything is taken along them, in the coordinates of `games/chart.py`.
     """
     exact = all(isinstance(x, (int, np.integer)) or (isinstance(x, sp.Expr) and not x.has(sp.Float)) for x in point)
     if isinstance(game_or_field, Field):
         F = game_or_field
         return (_exact_data if F.world == "exact" else _float_data)(F, point, jacobian)
+    chart = simplex_chart(game_or_field)
+    if chart is not None:  # on a simplex, v and J count along it only
+        return second_order(chart.game, chart.coordinates(point), params=params)
     if exact:
         return _exact_data(game_or_field.field("exact", params), point, jacobian)
     try:

@@ -17,6 +17,7 @@ Sign = int | None
 TOLERANCE = 1e-9  # of floats, relative to the size of the matrix that they belong to
 _DIGITS = 50
 _ZERO = sp.Float("1e-30", _DIGITS)
+_ROOTED = 8  # rows up to which a matrix with roots in it is tried for a rational characteristic polynomial
 _AXIS = 1e-20  # real parts of 50-digit eigenvalues below this may be zero
 
 
@@ -123,19 +124,32 @@ def _symmetric_functions(m: sp.MatrixBase) -> list[sp.Expr]:
 def spectrum_signs(m: Any) -> SpectrumSigns:
     """Where the eigenvalues of a real matrix lie with respect to the imaginary axis.
 
-    Trace and determinant decide 2x2 matrices.  A larger rational matrix is decided by the irreducible factors of its
-    characteristic polynomial: such a factor has a root on the axis only if it is s, or a polynomial in s².
+    Trace and determinant decide 2x2 matrices.  A larger matrix with rational characteristic polynomial is decided by
+    the irreducible factors of that polynomial: such a factor has a root on the axis only if it is s, or a
+    polynomial in s².
     """
     if m.shape == (1, 1):
         return _count([sign(m[0, 0], _size(m))])
     if m.shape == (2, 2):
         return _planar(m)
-    if is_exact(m) and all(x.is_Rational for x in m):
-        factors = m.charpoly().factor_list()[1]
-        return _add([_factor_signs(f, k) for f, k in factors])
+    polynomial = _rational_polynomial(m)
+    if polynomial is not None:
+        return _add([_factor_signs(f, k) for f, k in polynomial.factor_list()[1]])
     if is_exact(m) and m.free_symbols:
         return SpectrumSigns(undecided=m.rows)
     return _numeric_signs(m)
+
+
+def _rational_polynomial(m: Any) -> sp.Poly | None:
+    """The characteristic polynomial if its coefficients are rational, those of the matrix too or up to some roots."""
+    if not is_exact(m) or m.free_symbols:
+        return None
+    if all(x.is_Rational for x in m):
+        return m.charpoly()
+    if m.rows > _ROOTED or not _is_short(m):
+        return None
+    coefficients = [sp.expand(c) for c in m.charpoly().all_coeffs()]
+    return sp.Poly(coefficients, sp.Dummy("s")) if all(c.is_Rational for c in coefficients) else None
 
 
 def _planar(m: Any) -> SpectrumSigns:
@@ -198,8 +212,9 @@ def eigenvalues(m: Any) -> tuple[Any, ...]:
             return radicals
     if m.free_symbols:
         return ()
-    if all(x.is_Rational for x in m):
-        roots = [r for f, k in m.charpoly().factor_list()[1] for r in f.nroots(n=30, maxsteps=200) * k]
+    polynomial = _rational_polynomial(m)
+    if polynomial is not None:
+        roots = [r for f, k in polynomial.factor_list()[1] for r in f.nroots(n=30, maxsteps=200) * k]
         return tuple(sorted((complex(r) for r in roots), key=_key))
     return tuple(sorted((complex(v) for v in np.linalg.eigvals(_floats(m))), key=_key))
 
@@ -211,7 +226,10 @@ def _radical_eigenvalues(m: sp.MatrixBase) -> tuple[sp.Expr, ...] | None:
     elif all(x.is_Rational or x.free_symbols for x in m):
         factors = m.charpoly(s).factor_list()[1]
     else:
-        return None
+        polynomial = _rational_polynomial(m)
+        if polynomial is None:
+            return None
+        factors = polynomial.factor_list()[1]
     if any(f.degree() > 2 for f, _ in factors):
         return None
     values = [r for f, k in factors for r in _quadratic_roots(f) * k]

@@ -61,7 +61,8 @@ def _field_at(T: StepMap, z: Any) -> tuple[Field, Any]:
 
 def _excess(F: Field, point: Any) -> tuple[float, bool]:
     """max |v_k|, and whether it is too large for a zero."""
-    size = _largest(_value(F, point))
+    point = F.enter(point)
+    size = _largest(F.along(point, _value(F, point)))
     if size <= STATIONARY:
         return size, False
     try:

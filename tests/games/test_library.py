@@ -22,6 +22,7 @@ from gamedyn.games.symbolic import SymbolicGame
 GAMMA, SIGMA = sp.Symbol("gamma", positive=True), sp.Symbol("sigma", positive=True)
 NEEDS_MATRICES = {
     "quadratic": lambda: gd.games.quadratic([[[2, 1], [1, 0]], [[0, -1], [-1, 2]]], sizes=[1, 1]),
+    "bimatrix": lambda: gd.games.bimatrix([[2, 1], [0, 3]], [[1, 0], [2, -1]]),
     "zero_sum_quadratic": lambda: gd.games.zero_sum_quadratic([[2, 1], [1, 3]], [[1], [2]], [[1]]),
 }
 GAMES = {name: NEEDS_MATRICES.get(name, constructor)() for name, constructor in gd.games.names().items()}

@@ -373,3 +373,16 @@ def test_an_oracle_refuses_other_worlds_and_parameters_given_beside_it():
     assert "n = 3" in repr(oracle)
     assert "same sample" in repr(gd.AdditiveNoise(BILINEAR, 0.1))
     assert isinstance(oracle.draw(0, "array"), RandomField)
+
+
+@pytest.mark.parametrize("rule", [gd.Extragradient(0.1), gd.exponential_average(gd.Optimistic(0.1), 0.9)])
+def test_an_entropic_method_runs_on_a_noisy_game_and_reports_strategies(rule):
+    game, method = gd.games.matching_pennies(), gd.Method(rule, gd.entropic())
+    z0 = np.array([0.6, 0.4, 0.3, 0.7])
+    orbit = gd.simulate(gd.StepMap(method, game, oracle=gd.AdditiveNoise(game, 0.05, seed=1)), z0, steps=20)
+    plain = gd.simulate(gd.StepMap(method, game), z0, steps=20)
+    assert orbit.z[0] == pytest.approx(z0, abs=1e-12)
+    assert orbit.z.reshape(-1, 2, 2).sum(axis=2) == pytest.approx(np.ones((21, 2)), abs=1e-12)
+    assert 1e-4 < np.abs(orbit.z[-1] - plain.z[-1]).max() < 0.2
+    silent = gd.simulate(gd.StepMap(method, game, oracle=gd.AdditiveNoise(game, 0.0, seed=1)), z0, steps=20)
+    assert silent.z == pytest.approx(plain.z, abs=1e-11)
