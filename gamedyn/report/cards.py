@@ -13,6 +13,7 @@ from typing import Any
 import sympy as sp
 
 from gamedyn.games.field import NotInThisWorld
+from gamedyn.games.matrix_games import matching_pennies
 from gamedyn.games.symbolic import SymbolicGame, zero_sum
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.report import text
@@ -74,6 +75,8 @@ class MethodCard:
         Stability polynomial in ζ on v(z) = λz; None where the step is no function of λ alone.
     rotation, potential : MethodReport
         On f = xy (λ = ±i) and on f = x²/2 - y²/2 (λ = 1).
+    pennies : MethodReport or None
+        At (1/2, 1/2) of matching pennies, for methods on dual variables, which need constraints.
     gradients : Rational
         Per step, in evaluations of all players' gradients; a Jacobian product counts as two.
     solves : int
@@ -90,6 +93,7 @@ class MethodCard:
     polynomial: Any
     rotation: MethodReport
     potential: MethodReport
+    pennies: MethodReport | None
     gradients: sp.Rational
     solves: int
     memory: int
@@ -105,12 +109,14 @@ class MethodCard:
         """(property, value), in reading order."""
         solves = "" if not self.solves else f" and {self.solves} solve" + ("s" if self.solves > 1 else "")
         polynomial = "—" if self.polynomial is None else _polynomial(self.polynomial)
+        on_games = [("stable steps, rotation λ = ±i", self.rotation), ("stable steps, potential λ = 1", self.potential)]
+        if self.pennies is not None:
+            on_games = [("stable steps, matching pennies", self.pennies)]
         return [
             ("cost of a step", f"{self.gradients} gradient{'' if self.gradients == 1 else 's'}{solves}"),
             ("memory", f"{self.memory} vector{'' if self.memory == 1 else 's'} besides z"),
             ("stability polynomial", polynomial),
-            ("stable steps, rotation λ = ±i", _steps(self.rotation)),
-            ("stable steps, potential λ = 1", _steps(self.potential)),
+            *((label, _steps(report)) for label, report in on_games),
             ("certified worst case", self.certified),
         ]
 
@@ -176,6 +182,8 @@ def method_card(name: str) -> MethodCard:
     at_rotation, at_potential = (
         report_method(name, name, local_game(game, (sp.S.Zero, sp.S.Zero)), 0.1) for game in (rotation, potential)
     )
+    dual = any(getattr(t, "changes_variables", False) for t in method.transforms)
+    pennies = matching_pennies()
     return MethodCard(
         name=name,
         coefficients=tuple((k, v) for k, v in coefficients(name).items() if v is not None),
@@ -183,9 +191,10 @@ def method_card(name: str) -> MethodCard:
         polynomial=_polynomial_of(name),
         rotation=at_rotation,
         potential=at_potential,
+        pennies=report_method(name, name, local_game(pennies, (sp.S.Half,) * 4), 0.1) if dual else None,
         gradients=cost.gradients,
         solves=cost.solves,
-        memory=_memory(name, rotation),
+        memory=_memory(name, pennies if dual else rotation),
         certified=_certified(name),
     )
 
@@ -231,7 +240,7 @@ def _part(piece: Any) -> Part:
 def _stripped(lines: list[str]) -> list[str]:
     while lines and not lines[-1].strip():
         lines.pop()
-    return [line.rstrip() for line in lines]
+    return [re.sub(r"\s+\(\d\)$", "", line).rstrip() for line in lines]  # without the equation's number
 
 
 def _references(lines: list[str]) -> Iterator[str]:

@@ -419,10 +419,19 @@ def test_a_gpu_makes_the_steps_of_the_cpu() -> None:
     np.testing.assert_allclose(gpu.spectra[0].eigenvalues, cpu.spectra[0].eigenvalues, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", gd.methods)
+ON_STRATEGIES = ("MultiplicativeWeights", "OptimisticMultiplicativeWeights", "MirrorProx")
+
+
+@pytest.mark.parametrize("name", [n for n in gd.methods if n not in ON_STRATEGIES])
 def test_every_named_method_trains_two_networks(name: str) -> None:
     gan = small()
     given = {"damping": 1.0} if name in ("FollowTheRidge", "Stackelberg") else {}
     run = train(gan, gd.named(name, lr=1e-3, **given), steps=2, seed=0, progress=False)
     assert run.status == "finished"
     assert 0 < float((run.z - gan.initial()).abs().max()) < 0.1
+
+
+@pytest.mark.parametrize("name", ON_STRATEGIES)
+def test_a_method_on_strategies_refuses_networks(name: str) -> None:
+    with pytest.raises(gd.NotInThisWorld, match="constraints"):
+        train(small(), gd.named(name, lr=1e-3), steps=1, seed=0, progress=False)
