@@ -10,7 +10,7 @@ from typing import Any
 
 from gamedyn._version import __version__
 
-_MODULES = ("games", "neural", "plotting", "testing")
+_MODULES = ("claims", "games", "neural", "plotting", "testing")
 _NAMES = {
     "gamedyn.games.field": ("Field", "NotInThisWorld", "Player"),
     "gamedyn.games.parser": ("ParseError",),
@@ -66,6 +66,7 @@ _NAMES = {
     "gamedyn.stability.path_angle": ("PathAngle", "path_angle"),
     "gamedyn.dynamics.flow": ("Flow", "flow"),
     "gamedyn.dynamics.simulate": ("Orbit", "simulate"),
+    "gamedyn.claims.certificate": ("Certificate", "certify"),
     "gamedyn.report.analyze": ("Analysis", "analyze"),
     "gamedyn.report.compare": ("Comparison", "compare"),
 }
