@@ -63,6 +63,8 @@ _METHOD_COLORS = {
     "lookahead": "#117733",
     "competitive": "#AA4499",
     "lola": "#44AA99",
+    "eagc": "#CC6677",
+    "feg": "#661100",
     "flow": "#4D4D4D",
 }
 
@@ -81,7 +83,7 @@ _ALIASES = {
     "unroll": "unrolled",
 }
 
-_FALLBACK = ("#CC6677", "#661100", "#6699CC", "#AA4466", "#4477AA", "#DDAA33", "#228833", "#004488")
+_FALLBACK = ("#6699CC", "#AA4466", "#4477AA", "#DDAA33", "#228833", "#004488")
 
 _REGIME_LINES: dict[str, Any] = {
     "converges": "-",
