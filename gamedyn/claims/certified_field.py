@@ -266,6 +266,10 @@ class CertifiedField(Field):
         """Absent: a step may be no quadratic function of unknown vectors."""
         raise self.missing("dot", "an inner product as a coefficient makes the step nonlinear in unknown vectors")
 
+    def primal(self, y: Element) -> Element:
+        """Absent: entropies."""
+        raise self.missing("primal", "a class of operators has no mirror map")
+
 
 def leaves() -> Sequence[Any]:
     """Every unknown vector of the present problem."""

@@ -28,6 +28,7 @@ __all__ = ["MethodCard", "cards_page", "method_card"]
 
 WIDTH = 100
 TERMS = 12  # of a polynomial, up to which it is written out
+EVALUATIONS = 24  # gradients up to which a certificate takes seconds
 CERTIFIED_STEP, CERTIFIED_MU, CERTIFIED_L, CERTIFIED_STEPS = 0.25, 0.1, 1.0, 3
 
 
@@ -302,12 +303,17 @@ def _memory(name: str, game: SymbolicGame) -> int:
 
 
 def _certified(name: str) -> str:
-    from gamedyn.claims.certificate import certify
+    from gamedyn.claims.certificate import CertificateError, certify
 
+    cost = step_cost(named(name))
+    if CERTIFIED_STEPS * cost.gradients > EVALUATIONS:
+        return f"— (more than {EVALUATIONS} gradients in {CERTIFIED_STEPS} steps)"
     try:
         certificate = certify(
             named(name, lr=CERTIFIED_STEP), mu=CERTIFIED_MU, L=CERTIFIED_L, steps=CERTIFIED_STEPS, metric="distance"
         )
     except NotInThisWorld as error:
         return f"— ({error.reason})"
+    except CertificateError as error:
+        return f"— (no certificate: the solver ended with '{error.status.partition(':')[0]}')"
     return f"≤ {certificate.value:.6f} (≥ {certificate.lower:.6f})"

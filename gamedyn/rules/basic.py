@@ -31,6 +31,10 @@ class Simultaneous(Memoryless):
     -----
     Stability polynomial ζ - (1 - ηλ).
 
+    References
+    ----------
+    .. [1] K. J. Arrow, L. Hurwicz, H. Uzawa, Studies in linear and non-linear programming (1958).
+
     Examples
     --------
     >>> import gamedyn as gd, sympy as sp

@@ -251,6 +251,11 @@ class stop_gradient_lookahead(Transform):
     ----------
     steps, lr, players
         As in `unrolled`.
+
+    References
+    ----------
+    .. [1] L. Metz, B. Poole, D. Pfau, J. Sohl-Dickstein, ICLR 2017, arXiv:1611.02163, whose gradient runs through the
+       answers; this one does not.
     """
 
     steps: int

@@ -34,6 +34,11 @@ class alternating:
     Notes
     -----
     On f = xy plain alternation is neutral for 0 < lr < 2: both |ζ| = 1.
+
+    References
+    ----------
+    .. [1] J. P. Bailey, G. Gidel, G. Piliouras, Finite regret and cycles with fixed step-size via alternating gradient
+       descent-ascent, COLT 2020, arXiv:1907.04392.
     """
 
     rule: Any
