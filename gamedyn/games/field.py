@@ -132,14 +132,18 @@ class Field:
         """Dv(z)ᵀ u = Σ ∇²cᵢ(z)Pᵢu."""
         return total(self.hvp(i, z, self.mask(i, u)) for i in range(len(self.players)))
 
+    def cross_jvp(self, z: Element, u: Element) -> Element:
+        """Σ PᵢDv(z)(u - Pᵢu): the off-diagonal player blocks of Dv, times u."""
+        return total(self.mask(i, self.jvp(z, u - self.mask(i, u))) for i in range(len(self.players)))
+
+    def skew(self, z: Element, u: Element) -> Element:
+        """Aᵀu = (Jᵀu - Ju)/2, J = Dv(z) and A its antisymmetric part."""
+        return (self.vjp(z, u) - self.jvp(z, u)) / 2
+
     def solve(self, z: Element, lr: Scalar, u: Element, cross: bool = False) -> Element:
         """(I + lr Dv(z))⁻¹ u; with `cross`, only the off-diagonal player blocks of Dv."""
-
-        def cross_jvp(w: Element) -> Element:
-            return total(self.mask(i, self.jvp(z, w - self.mask(i, w))) for i in range(len(self.players)))
-
         if cross:
-            return self.invert(lambda w: w + lr * cross_jvp(w), u, linear=True)
+            return self.invert(lambda w: w + lr * self.cross_jvp(z, w), u, linear=True)
         return self.invert(lambda w: w + lr * self.jvp(z, w), u, linear=True)
 
     def resolvent(self, lr: Scalar, z: Element) -> Element:

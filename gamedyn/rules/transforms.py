@@ -154,7 +154,7 @@ class SymplecticField(DerivedField):
 
     def __call__(self, z: Element) -> Element:
         v = self.base(z)
-        return v + self.strength * ((self.base.vjp(z, v) - self.base.jvp(z, v)) / 2)
+        return v + self.strength * self.base.skew(z, v)
 
 
 @dataclass(frozen=True)

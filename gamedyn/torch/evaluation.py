@@ -1,0 +1,306 @@
+"""What a closure gives at one point: costs, gradients and contractions of higher derivatives, from one forward pass."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gamedyn.torch.blocks import Term
+from gamedyn.torch.parameters import ParameterBlocks
+
+__all__ = ["Closure", "Evaluation", "Passes", "Request"]
+
+Weights = tuple[int, ...]
+
+
+@dataclass
+class Passes:
+    """How often the networks were gone through.
+
+    Attributes
+    ----------
+    forward : int
+        Runs of the closure.
+    backward : int
+        Backward passes through the graph of one cost, or of one combination of costs, with the gradient of one or
+        more players.
+    products : int
+        Backward passes through the graph of such a pass: one Hessian product of any number of players each.
+    """
+
+    forward: int = 0
+    backward: int = 0
+    products: int = 0
+
+
+class Closure:
+    """A user's closure with its answers checked.
+
+    Parameters
+    ----------
+    fn : callable
+        fn() or fn(player=None), returns one scalar per player; with player=i perhaps player i's scalar alone.
+    parameters : ParameterBlocks
+    passes : Passes
+        Counts the runs.
+    """
+
+    def __init__(self, fn: Callable[..., Any], parameters: ParameterBlocks, passes: Passes) -> None:
+        self.fn, self.parameters, self.passes = fn, parameters, passes
+        self.takes_player = _takes_player(fn)
+        self.first_costs: list[Tensor | None] = [None] * len(parameters.players)
+        self._grads: Any = parameters.gradients()
+
+    def __call__(self, players: Sequence[int]) -> list[Tensor | None]:
+        """The costs of at least `players`, with their graph, at the point that the parameters hold."""
+        n = len(self.first_costs)
+        alone = players[0] if len(players) == 1 and n > 1 and self.takes_player else None
+        self.passes.forward += 1
+        with torch.enable_grad():
+            answer = self.fn(player=alone) if alone is not None else self.fn()
+        if self._grads is not None:
+            if self._grads != self.parameters.gradients():
+                raise RuntimeError(
+                    "the closure has called backward() (a parameter's .grad changed). It must only compute and return "
+                    "the costs; the optimizer takes the gradients that its method needs"
+                )
+            self._grads = None  # once per step
+        costs = self._as_list(answer, alone)
+        for i, cost in enumerate(costs):
+            if cost is not None:
+                _check_cost(cost, i)
+                if self.first_costs[i] is None:
+                    self.first_costs[i] = cost.detach()
+        return costs
+
+    def _as_list(self, answer: Any, alone: int | None) -> list[Tensor | None]:
+        n = len(self.first_costs)
+        if isinstance(answer, Tensor) and answer.ndim == 0:
+            if alone is None and n > 1:
+                raise ValueError(
+                    f"the closure returned one scalar for {n} players; return one cost per player, e.g. "
+                    f"(cost_generator, cost_discriminator)"
+                )
+            return [answer if i == (alone or 0) else None for i in range(n)]
+        if isinstance(answer, Tensor) or not isinstance(answer, Iterable) or isinstance(answer, str | bytes):
+            given = f"a tensor of shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else repr(answer)
+            raise ValueError(f"the closure returned {given}; return a tuple of {n} scalars, one cost per player")
+        costs = list(answer)
+        if len(costs) != n:
+            raise ValueError(f"the closure returned {len(costs)} costs for {n} players; return one cost per player")
+        return costs
+
+
+def _check_cost(cost: Any, i: int) -> None:
+    if not isinstance(cost, Tensor) or cost.ndim != 0:
+        given = f"a tensor of shape {tuple(cost.shape)}" if isinstance(cost, Tensor) else f"{cost!r}"
+        raise ValueError(
+            f"the cost of player {i} is {given}; it must be a scalar tensor of shape (), e.g. the mean over the batch"
+        )
+
+
+def _takes_player(fn: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(p.name == "player" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a method asks of one point.
+
+    Attributes
+    ----------
+    weights : tuple of int
+        A combination Σ wᵢcᵢ of the costs.
+    blocks : frozenset of int
+        The players whose gradient of it is needed.
+    twice : bool
+        Whether that gradient is differentiated again.
+    """
+
+    weights: Weights
+    blocks: frozenset[int]
+    twice: bool
+
+
+class Evaluation:
+    """The costs at one point and what is differentiated there.
+
+    A graph keeps the Parameter objects, not their values, so the parameters are pointed at this point again before
+    every pass through its graph.
+
+    Parameters
+    ----------
+    parameters : ParameterBlocks
+    closure : Closure
+    blocks : sequence of Tensor
+        The point, one vector per player.
+    requests : sequence of Request
+        All that will be asked, so that one backward pass serves several questions.
+    uses : int or None
+        How many contractions will be asked for; None if unknown.  The last one frees the graph.
+    """
+
+    def __init__(
+        self,
+        parameters: ParameterBlocks,
+        closure: Closure,
+        blocks: Sequence[Tensor],
+        requests: Sequence[Request],
+        uses: int | None,
+    ) -> None:
+        self.parameters, self.passes, self.blocks, self.uses = parameters, closure.passes, list(blocks), uses
+        parameters.point_to(self.blocks)
+        self.costs = closure(sorted({i for r in requests for i, w in enumerate(r.weights) if w}))
+        self.opposite = _are_opposite(self.costs)
+        self._gradients: dict[Weights, dict[int, list[Tensor | None]]] = {}
+        self._wanted: dict[Weights, tuple[set[int], bool]] = {}
+        for r in requests:
+            _, weights = self._canonical(r.weights)
+            found, twice = self._wanted.get(weights, (set(), False))
+            self._wanted[weights] = (found | r.blocks, twice or r.twice)
+
+    def contract(self, terms: Sequence[Term], along: Sequence[list[Tensor | None]], demand: frozenset[int]) -> Any:
+        """Player -> (number, vector) of eq. (1) of `blocks` in the players of `demand`; those that are zero left out.
+
+        Parameters
+        ----------
+        terms : sequence of Term
+        along : sequence of list
+            The arguments after z, one vector per player, or None for zero.
+        demand : frozenset of int
+        """
+        self.uses = None if self.uses is None else self.uses - 1
+        if all(not args for _, args in terms):
+            ((weights, _),) = terms
+            factor, pieces = self._gradient(weights)
+            result = {i: (factor, pieces[i]) for i in sorted(demand)}
+        else:
+            result = {i: (1.0, g) for i, g in self._product(terms, along, demand).items()}
+        return {i: (f, self._flat(i, g)) for i, (f, g) in result.items() if any(x is not None for x in g)}
+
+    def _canonical(self, weights: Weights) -> tuple[int, Weights]:
+        """A combination of costs as a number times another one: in a zero-sum game all are multiples of c₁."""
+        return (weights[0] - weights[1], (1, 0)) if self.opposite else (1, weights)
+
+    def _gradient(self, weights: Weights) -> tuple[int, dict[int, list[Tensor | None]]]:
+        """∇(Σ wᵢcᵢ) per player, one tensor per parameter; taken once for all requests."""
+        factor, weights = self._canonical(weights)
+        if weights not in self._gradients:
+            blocks, twice = self._wanted[weights]
+            order = sorted(blocks)
+            cost = self._combined(weights)
+            last = self.uses == 0 and len(self._gradients) + 1 == len(self._wanted)
+            pieces = self._differentiate([cost], [None], order, twice, keep=twice or not last)
+            self.passes.backward += 1
+            self._gradients[weights] = dict(zip(order, pieces, strict=True))
+            for i in order:
+                alone = all(bool(w) == (k == i) for k, w in enumerate(weights)) or self.opposite
+                if alone and all(g is None for g in self._gradients[weights][i]):
+                    raise ValueError(_independent(i))
+        return factor, self._gradients[weights]
+
+    def _combined(self, weights: Weights) -> Tensor:
+        with torch.enable_grad():
+            parts = [w * c for w, c in zip(weights, self.costs, strict=True) if w and c is not None]
+            return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+
+    def _product(
+        self, terms: Sequence[Term], along: Sequence[list[Tensor | None]], demand: frozenset[int]
+    ) -> dict[int, list[Tensor | None]]:
+        outputs: list[Tensor] = []
+        seeds: list[Tensor] = []
+        for weights, args in terms:
+            if any(all(u is None for u in along[a - 1]) for a in args):
+                continue
+            found, along_found = self._chain(weights, args, along)
+            outputs += found
+            seeds += along_found
+        order = sorted(demand)
+        if not outputs:
+            return {i: [None] for i in order}
+        self.passes.products += 1
+        pieces = self._differentiate(outputs, seeds, order, twice=False, keep=self.uses != 0)
+        return dict(zip(order, pieces, strict=True))
+
+    def _chain(
+        self, weights: Weights, args: Sequence[int], along: Sequence[list[Tensor | None]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """All but the last derivative of one term: tensors, and what they are multiplied with before the last one."""
+        factor, pieces = self._gradient(weights)
+        outputs, seeds = self._pair(pieces, along[args[0] - 1], factor)
+        for a in args[1:]:
+            if not outputs:
+                break
+            order = [i for i, u in enumerate(along[a - 1]) if u is not None]
+            self.passes.products += 1
+            found = self._differentiate(outputs, seeds, order, twice=True, keep=True)
+            outputs, seeds = self._pair(dict(zip(order, found, strict=True)), along[a - 1], 1)
+        return outputs, seeds
+
+    def _pair(
+        self, pieces: dict[int, list[Tensor | None]], u: list[Tensor | None], factor: float
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        outputs: list[Tensor] = []
+        seeds: list[Tensor] = []
+        for i, block in enumerate(u):
+            if block is None:
+                continue
+            views = self.parameters.views(i, block if factor == 1 else factor * block)
+            for g, seed in zip(pieces[i], views, strict=True):
+                if g is not None and g.requires_grad:
+                    outputs.append(g)
+                    seeds.append(seed)
+        return outputs, seeds
+
+    def _differentiate(
+        self, outputs: list[Tensor], seeds: list[Any], order: Sequence[int], twice: bool, keep: bool
+    ) -> list[list[Tensor | None]]:
+        """One backward pass, cut by player."""
+        inputs = [p for i in order for p in self.parameters.parameters[i]]
+        if not any(o.requires_grad for o in outputs):
+            found: Sequence[Tensor | None] = [None] * len(inputs)
+        else:
+            self.parameters.point_to(self.blocks)
+            found = torch.autograd.grad(outputs, inputs, seeds, keep, twice, allow_unused=True)
+        pieces = iter(found)
+        return [[next(pieces) for _ in self.parameters.parameters[i]] for i in order]
+
+    def _flat(self, i: int, pieces: Sequence[Tensor | None]) -> Tensor:
+        """Gradients of one player as one fresh vector."""
+        parameters = self.parameters.parameters[i]
+        return torch.cat(
+            [
+                p.detach().new_zeros(p.numel()) if g is None else g.detach().reshape(-1)
+                for g, p in zip(pieces, parameters, strict=True)
+            ]
+        )
+
+
+def _are_opposite(costs: Sequence[Tensor | None]) -> bool:
+    """Whether the second of two costs was written as minus the first."""
+    if len(costs) != 2 or costs[0] is None or costs[1] is None:
+        return False
+    first, second = costs[0].grad_fn, costs[1].grad_fn
+    if first is None or second is None:
+        return False
+
+    def negates(a: Any, b: Any) -> bool:
+        return a.name() == "NegBackward0" and a.next_functions[0][0] is b
+
+    return negates(second, first) or negates(first, second)
+
+
+def _independent(i: int) -> str:
+    return (
+        f"the cost of player {i} does not depend on any of its parameters; is something detached, under no_grad, or "
+        f"are the closure's costs in another order than the groups?"
+    )
