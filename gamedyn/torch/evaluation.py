@@ -12,10 +12,15 @@ from torch import Tensor
 
 from gamedyn.torch.blocks import Term
 from gamedyn.torch.parameters import ParameterBlocks
+from gamedyn.torch.lazy import Atom, Block, Sum, add, scale
+from gamedyn.torch.pool import empty_like
+from gamedyn.torch.shared import SharedOutput, SharedOutputs
 
 __all__ = ["Closure", "Evaluation", "Passes", "Request"]
 
 Weights = tuple[int, ...]
+Pieces = dict[int, list[Tensor | None]]  # player -> one tensor per parameter
+Deferred = tuple[int, SharedOutput, Tensor]  # a player, what its gradient runs through, the gradient there
 
 
 @dataclass
@@ -54,6 +59,7 @@ class Closure:
         self.fn, self.parameters, self.passes = fn, parameters, passes
         self.takes_player = _takes_player(fn)
         self.first_costs: list[Tensor | None] = [None] * len(parameters.players)
+        self.shared = SharedOutputs(parameters)
         self._grads: Any = parameters.gradients()
 
     def __call__(self, players: Sequence[int]) -> list[Tensor | None]:
@@ -61,6 +67,7 @@ class Closure:
         n = len(self.first_costs)
         alone = players[0] if len(players) == 1 and n > 1 and self.takes_player else None
         self.passes.forward += 1
+        self.shared.used = []
         with torch.enable_grad():
             answer = self.fn(player=alone) if alone is not None else self.fn()
         if self._grads is not None:
@@ -161,15 +168,20 @@ class Evaluation:
         parameters.point_to(self.blocks)
         self.costs = closure(sorted({i for r in requests for i, w in enumerate(r.weights) if w}))
         self.opposite = _are_opposite(self.costs)
-        self._gradients: dict[Weights, dict[int, list[Tensor | None]]] = {}
+        self._shared = list(closure.shared.used)
+        self._held: list[Any] = []  # the graphs of second derivatives keep views of what these are
+        self._gradients: dict[Weights, Pieces] = {}
+        self._deferred: dict[Weights, list[Deferred]] = {}
         self._wanted: dict[Weights, tuple[set[int], bool]] = {}
         for r in requests:
             _, weights = self._canonical(r.weights)
             found, twice = self._wanted.get(weights, (set(), False))
             self._wanted[weights] = (found | r.blocks, twice or r.twice)
 
-    def contract(self, terms: Sequence[Term], along: Sequence[list[Tensor | None]], demand: frozenset[int]) -> Any:
-        """Player -> (number, vector) of eq. (1) of `blocks` in the players of `demand`; those that are zero left out.
+    def contract(
+        self, terms: Sequence[Term], along: Sequence[list[Tensor | None]], demand: frozenset[int]
+    ) -> list[Block]:
+        """Per player the value of `blocks`' contraction, for the players of `demand`; None for zero.
 
         Parameters
         ----------
@@ -179,19 +191,28 @@ class Evaluation:
         demand : frozenset of int
         """
         self.uses = None if self.uses is None else self.uses - 1
+        self._held.append(along)
         if all(not args for _, args in terms):
             ((weights, _),) = terms
             factor, pieces = self._gradient(weights)
-            result = {i: (factor, pieces[i]) for i in sorted(demand)}
+            deferred = self._deferred[self._canonical(weights)[1]]
         else:
-            result = {i: (1.0, g) for i, g in self._product(terms, along, demand).items()}
-        return {i: (f, self._flat(i, g)) for i, (f, g) in result.items() if any(x is not None for x in g)}
+            factor, (pieces, deferred) = 1, self._product(terms, along, demand)
+        values: list[Block] = [None] * len(self.blocks)
+        for i in demand:
+            if any(g is not None for g in pieces[i]):
+                values[i] = Sum.of(self._flat(i, pieces[i]))
+            for player, output, g in deferred:
+                if player == i:
+                    values[i] = add(values[i], Sum([(1.0, Atom(None, "shared", output, ([(1.0, g)], i)))]))
+            values[i] = scale(float(factor), values[i])
+        return values
 
     def _canonical(self, weights: Weights) -> tuple[int, Weights]:
         """A combination of costs as a number times another one: in a zero-sum game all are multiples of c₁."""
         return (weights[0] - weights[1], (1, 0)) if self.opposite else (1, weights)
 
-    def _gradient(self, weights: Weights) -> tuple[int, dict[int, list[Tensor | None]]]:
+    def _gradient(self, weights: Weights) -> tuple[int, Pieces]:
         """∇(Σ wᵢcᵢ) per player, one tensor per parameter; taken once for all requests."""
         factor, weights = self._canonical(weights)
         if weights not in self._gradients:
@@ -199,12 +220,12 @@ class Evaluation:
             order = sorted(blocks)
             cost = self._combined(weights)
             last = self.uses == 0 and len(self._gradients) + 1 == len(self._wanted)
-            pieces = self._differentiate([cost], [None], order, twice, keep=twice or not last)
+            pieces, deferred = self._differentiate([cost], [None], order, twice, keep=twice or not last)
             self.passes.backward += 1
-            self._gradients[weights] = dict(zip(order, pieces, strict=True))
+            self._gradients[weights], self._deferred[weights] = pieces, deferred
             for i in order:
                 alone = all(bool(w) == (k == i) for k, w in enumerate(weights)) or self.opposite
-                if alone and all(g is None for g in self._gradients[weights][i]):
+                if alone and all(g is None for g in pieces[i]) and i not in (d[0] for d in deferred):
                     raise ValueError(_independent(i))
         return factor, self._gradients[weights]
 
@@ -215,7 +236,7 @@ class Evaluation:
 
     def _product(
         self, terms: Sequence[Term], along: Sequence[list[Tensor | None]], demand: frozenset[int]
-    ) -> dict[int, list[Tensor | None]]:
+    ) -> tuple[Pieces, list[Deferred]]:
         outputs: list[Tensor] = []
         seeds: list[Tensor] = []
         for weights, args in terms:
@@ -226,10 +247,9 @@ class Evaluation:
             seeds += along_found
         order = sorted(demand)
         if not outputs:
-            return {i: [None] for i in order}
+            return {i: [None] for i in order}, []
         self.passes.products += 1
-        pieces = self._differentiate(outputs, seeds, order, twice=False, keep=self.uses != 0)
-        return dict(zip(order, pieces, strict=True))
+        return self._differentiate(outputs, seeds, order, twice=False, keep=self.uses != 0)
 
     def _chain(
         self, weights: Weights, args: Sequence[int], along: Sequence[list[Tensor | None]]
@@ -242,12 +262,12 @@ class Evaluation:
                 break
             order = [i for i, u in enumerate(along[a - 1]) if u is not None]
             self.passes.products += 1
-            found = self._differentiate(outputs, seeds, order, twice=True, keep=True)
-            outputs, seeds = self._pair(dict(zip(order, found, strict=True)), along[a - 1], 1)
+            found, _ = self._differentiate(outputs, seeds, order, twice=True, keep=True)
+            outputs, seeds = self._pair(found, along[a - 1], 1)
         return outputs, seeds
 
     def _pair(
-        self, pieces: dict[int, list[Tensor | None]], u: list[Tensor | None], factor: float
+        self, pieces: Pieces, u: list[Tensor | None], factor: float
     ) -> tuple[list[Tensor], list[Tensor]]:
         outputs: list[Tensor] = []
         seeds: list[Tensor] = []
@@ -263,26 +283,49 @@ class Evaluation:
 
     def _differentiate(
         self, outputs: list[Tensor], seeds: list[Any], order: Sequence[int], twice: bool, keep: bool
-    ) -> list[list[Tensor | None]]:
-        """One backward pass, cut by player."""
-        inputs = [p for i in order for p in self.parameters.parameters[i]]
+    ) -> tuple[Pieces, list[Deferred]]:
+        """One backward pass, cut by player, and what still has to go through the graphs of shared outputs."""
+        own = self.parameters.parameters
+        pieces: Pieces = {i: [None] * len(own[i]) for i in order}
         if not any(o.requires_grad for o in outputs):
-            found: Sequence[Tensor | None] = [None] * len(inputs)
-        else:
-            self.parameters.point_to(self.blocks)
-            found = torch.autograd.grad(outputs, inputs, seeds, keep, twice, allow_unused=True)
-        pieces = iter(found)
-        return [[next(pieces) for _ in self.parameters.parameters[i]] for i in order]
+            return pieces, []
+        self.parameters.point_to(self.blocks)
+        shared = [s for s in self._shared if s.players & set(order)]
+        at: dict[SharedOutput, Tensor] = {}
+        deferred: list[Deferred] = []
+
+        def backward(tensors: Any, seeds: Any, inner: Sequence[SharedOutput], keep: bool) -> None:
+            inputs = [p for i in order for p in own[i]] + [s.leaf for s in inner]
+            found = iter(torch.autograd.grad(tensors, inputs, seeds, keep, twice, allow_unused=True))
+            for i in order:
+                pieces[i] = [_sum(g, next(found)) for g in pieces[i]]
+            for s in inner:
+                total = _sum(at.get(s), next(found))
+                if total is not None:
+                    at[s] = total
+
+        backward(outputs, seeds, shared, keep)
+        for s in reversed(shared):
+            if s not in at:
+                continue
+            if not twice and not s.inner and len(s.players) == 1:
+                deferred.append((next(iter(s.players)), s, at[s]))
+            else:
+                backward([s.output], [at[s]], [t for t in s.inner if t in shared], True)
+        return pieces, deferred
 
     def _flat(self, i: int, pieces: Sequence[Tensor | None]) -> Tensor:
         """Gradients of one player as one fresh vector."""
         parameters = self.parameters.parameters[i]
-        return torch.cat(
-            [
-                p.detach().new_zeros(p.numel()) if g is None else g.detach().reshape(-1)
-                for g, p in zip(pieces, parameters, strict=True)
-            ]
-        )
+        flat = [
+            p.detach().new_zeros(p.numel()) if g is None else g.detach().reshape(-1)
+            for g, p in zip(pieces, parameters, strict=True)
+        ]
+        return torch.cat(flat, out=empty_like(self.blocks[i]))
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
 
 
 def _are_opposite(costs: Sequence[Tensor | None]) -> bool:

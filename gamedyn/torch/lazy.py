@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gamedyn.torch.pool import empty_like
+
 __all__ = ["Atom", "Block", "Sum", "add", "apply", "combine", "divide", "multiply", "power", "scale", "shift"]
 
 
@@ -25,8 +27,9 @@ class Atom:
     ----------
     tensor : Tensor or None
         The vector times 1/factor, once it is there.
-    op, a, b : str, Tensor, Tensor
-        "mul" or "div" and its operands, as long as `tensor` is None.
+    op, a, b : str, Any, Any
+        As long as `tensor` is None: "mul" or "div" and two vectors, or "shared", a `SharedOutput` and what it is asked
+        to pull back, (number, tensor) pairs and the player.
     """
 
     __slots__ = ("a", "b", "factor", "op", "tensor")
@@ -78,13 +81,25 @@ Block = Sum | float | None
 
 
 def _evaluate(value: Sum) -> Tensor:
+    for _, atom in value.terms:
+        if atom.tensor is None and atom.op == "shared":
+            atom.tensor = atom.a.pull(*atom.b)
+    if len(value.terms) == 1 and not value.constant:
+        c, atom = value.terms[0]
+        if atom.tensor is not None and c * atom.factor == 1.0:
+            return atom.tensor
     plain = sorted((t for t in value.terms if t[1].tensor is not None), key=lambda t: t[0] * t[1].factor != 1.0)
     products = [t for t in value.terms if t[1].tensor is None]
+    if len(value.terms) == 1 and plain and value.constant and plain[0][0] * plain[0][1].factor == 1.0:
+        a = plain[0][1].tensor
+        assert a is not None
+        return torch.add(a, value.constant, out=empty_like(a))
     if plain:
         out, rest = _first(plain, products)
     else:
         (c, atom), *rest = products
-        out = torch.mul(atom.a, atom.b) if atom.op == "mul" else torch.div(atom.a, atom.b)
+        pair = torch.mul if atom.op == "mul" else torch.div
+        out = pair(atom.a, atom.b, out=empty_like(atom.a))
         if c != 1.0:
             out.mul_(c)
     _accumulate(out, rest)
@@ -99,21 +114,23 @@ def _first(plain: list[tuple[float, Atom]], products: list[tuple[float, Atom]]) 
     if c == 1.0 and not rest and products:
         (d, product), *left = products
         fused = torch.addcmul if product.op == "mul" else torch.addcdiv
-        return fused(a, product.a, product.b, value=d), left
+        return fused(a, product.a, product.b, value=d, out=empty_like(a)), left
     if not rest:
-        return torch.mul(a, c), products
+        return torch.mul(a, c, out=empty_like(a)), products
     (d, other), *left = rest
     b, d = other.tensor, d * other.factor
     assert b is not None
     if c == 1.0:
-        return torch.add(a, b, alpha=d), [*left, *products]
+        return torch.add(a, b, alpha=d, out=empty_like(a)), [*left, *products]
     if abs(c + d - 1.0) <= 1e-15:
-        return torch.lerp(b, a, c), [*left, *products]
-    return torch.mul(a, c).add_(b, alpha=d), [*left, *products]
+        return torch.lerp(b, a, c, out=empty_like(a)), [*left, *products]
+    return torch.mul(a, c, out=empty_like(a)).add_(b, alpha=d), [*left, *products]
 
 
 def _accumulate(out: Tensor, terms: list[tuple[float, Atom]]) -> None:
     for c, atom in terms:
+        if atom.tensor is None and atom.op == "shared":
+            atom.tensor = atom.a.pull(*atom.b)
         if atom.tensor is not None:
             out.add_(atom.tensor, alpha=c * atom.factor)
         elif atom.op == "mul":
@@ -137,14 +154,23 @@ def add(a: Block, b: Block) -> Block:
         return shift(b, a)
     terms = list(a.terms)
     for c, atom in b.terms:
-        match = next((k for k, (_, other) in enumerate(terms) if other is atom), None)
+        match = next((k for k, (_, other) in enumerate(terms) if _together(atom, other)), None)
         if match is None:
             terms.append((c, atom))
-        else:
+        elif terms[match][1] is atom:
             terms[match] = (terms[match][0] + c, atom)
+        else:  # one pass through the graph for both
+            d, other = terms[match]
+            parts = [*((c * e, g) for e, g in atom.b[0]), *((d * e, g) for e, g in other.b[0])]
+            terms[match] = (1.0, Atom(None, "shared", atom.a, (parts, atom.b[1])))
     terms = [t for t in terms if t[0] != 0.0]
     constant = a.constant + b.constant
     return Sum(terms, constant) if terms else (constant or None)
+
+
+def _together(a: Atom, b: Atom) -> bool:
+    """Whether two atoms are the same, or wait for the same shared output."""
+    return a is b or (a.op == "shared" == b.op and a.a is b.a and a.tensor is None and b.tensor is None)
 
 
 def shift(a: Block, constant: float) -> Block:
@@ -198,7 +224,7 @@ def divide(a: Block, b: Block) -> Block:
         b = Sum([(1.0, atom)], b.constant / d)
     e, y = _single(b)
     if not isinstance(a, Sum):
-        return Sum.of(torch.reciprocal(y).mul_(a / (d * e)))
+        return Sum.of(torch.reciprocal(y, out=empty_like(y)).mul_(a / (d * e)))
     c, x = _single(a)
     return Sum([(c / (d * e), Atom(None, "div", x, y))])
 
@@ -210,7 +236,8 @@ def power(a: Block, exponent: float) -> Block:
     c, x = _single(a)
     if c < 0:
         c, x = 1.0, a.tensor()
-    return scale(c**exponent, Sum.of(torch.sqrt(x) if exponent == 0.5 else torch.pow(x, exponent)))
+    return scale(c**exponent, Sum.of(
+        torch.sqrt(x, out=empty_like(x)) if exponent == 0.5 else torch.pow(x, exponent, out=empty_like(x))))
 
 
 def apply(fn: Callable[..., Tensor], scalar: Callable[..., float], *blocks: Block) -> Block:

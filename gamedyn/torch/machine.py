@@ -14,6 +14,7 @@ from gamedyn.torch import lazy
 from gamedyn.torch.evaluation import Closure, Evaluation
 from gamedyn.torch.lazy import Block, Sum
 from gamedyn.torch.parameters import ParameterBlocks
+from gamedyn.torch.pool import Pool, pooled
 from gamedyn.torch.program import Body, Program
 from gamedyn.torch.solvers import Solve, solve_cross, solve_linear, solve_nonlinear
 
@@ -69,12 +70,14 @@ class Machine:
         constants: Mapping[int, Any],
         tolerance: float | None = None,
         backend: str | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self.program, self.parameters, self.closure, self.tolerance = program, parameters, closure, tolerance
         self.numbers = program.numbers(*(symbols[s.name] for s in program.symbols))
         self.sizes = [p.size for p in parameters.players]
         self.constants = constants
         self.backend = backend
+        self.pool = Pool() if pool is None else pool
         self.solves: list[Solve] = []
         self.frame = Frame()
 
@@ -92,7 +95,7 @@ class Machine:
         for index, weights in self.constants.items():
             vector = torch.as_tensor(weights).to(self.parameters.buffer)
             frame.values[index] = [Sum.of(part) for part in vector.split(self.sizes)]
-        with torch.no_grad():
+        with torch.no_grad(), pooled(self.pool):
             for position, node in enumerate(program.steps):
                 self.evaluate(node, frame)
                 for index in program.last.get(position, ()):
@@ -150,10 +153,7 @@ class Machine:
         if all(any(all(u is None for u in along[a - 1]) for a in args) for _, args in node.data.terms):
             return result
         evaluation = self._evaluation(node.args[0], frame)
-        found = evaluation.contract(node.data.terms, along, self.program.demand[node.index])
-        for i, (factor, vector) in found.items():
-            result[i] = lazy.scale(float(factor), Sum.of(vector))
-        return result
+        return evaluation.contract(node.data.terms, along, self.program.demand[node.index])
 
     def _evaluation(self, z: Node, frame: Frame) -> Evaluation:
         home = frame.home(z.index)

@@ -16,6 +16,8 @@ from gamedyn.torch.lazy import Sum
 from gamedyn.torch.machine import Machine
 from gamedyn.torch.parameters import ParameterBlocks
 from gamedyn.torch.plan import Plan, base_lr, symbols
+from gamedyn.torch.pool import Pool, pooled
+from gamedyn.torch.shared import SharedOutputs
 from gamedyn.torch.solvers import Solve
 
 __all__ = ["GameOptimizer"]
@@ -110,6 +112,8 @@ class GameOptimizer(torch.optim.Optimizer):
         self.passes, self.solves = Passes(), list[Solve]()
         self._memory: list[list[Any]] | None = None
         self._plans: dict[bool, Plan] = {}
+        self._pool = Pool()
+        self._shared: SharedOutputs | None = None
         self._complete = False
         super().__init__(groups, {"lr": self.own_lr if lr is None else lr})
         self._complete = True
@@ -160,6 +164,7 @@ class GameOptimizer(torch.optim.Optimizer):
         plan = self._plan(any(s != 1.0 for s in scales))
         self.passes, self.solves = Passes(), []
         run = Closure(closure, self.parameters, self.passes)
+        self._shared = run.shared
         program = plan.later if self._memory is not None else plan.first
         machine = Machine(
             program,
@@ -169,21 +174,43 @@ class GameOptimizer(torch.optim.Optimizer):
             constants=plan.constants,
             tolerance=self.tolerance,
             backend=self.backend if self.compile else None,
+            pool=self._pool,
         )
         inputs = {plan.z: [Sum.of(b) for b in self.parameters.blocks]}
         for node, blocks in zip(plan.memory, self._memory or (), strict=False):
             inputs[node] = [Sum.of(b) if isinstance(b, Tensor) else b for b in blocks]
         try:
             z, *memory = machine.run(inputs)
-            with torch.no_grad():
+            with torch.no_grad(), pooled(self._pool):
                 kept = [[self._settled(b) for b in blocks] for blocks in memory]
                 self._move(z)
         finally:
+            self._shared = None
             self.parameters.restore()
         self._memory = kept
         self.solves = machine.solves
         self.steps_done += 1
         return tuple(run.first_costs)
+
+    def once(self, module: Any, *args: Any) -> Any:
+        """module(*args), for use in a closure: computed again only once its parameters have moved.
+
+        A method such as `unrolled` evaluates the discriminator at several points while the generator stands still.
+        ``fake = opt.once(G, noise)`` in the place of ``fake = G(noise)`` then runs the generator forward and backward
+        once per step.  Outside of a step it is module(*args).  Hidden state of the module, such as the running
+        statistics of batch norm, moves only when it is computed, and it must not draw random numbers that the closure
+        wants anew.
+
+        Parameters
+        ----------
+        module : nn.Module
+            Must return one tensor.
+        *args
+            Tensors or plain values; the same objects in every run of the closure.
+        """
+        if self._shared is None or not torch.is_grad_enabled():
+            return module(*args)
+        return self._shared.once(module, *args)
 
     def _settled(self, block: Any) -> Any:
         """A block of memory as a vector of its own, a float or None."""
@@ -236,7 +263,7 @@ class GameOptimizer(torch.optim.Optimizer):
             "method": repr(self.method),
             "sizes": [list(sizes) for sizes in self.parameters.sizes],
             "steps": self.steps_done,
-            "memory": None if self._memory is None else [list(blocks) for blocks in self._memory],
+            "memory": _copied(self._memory, self.parameters.buffer),
         }
         return saved
 
@@ -259,10 +286,15 @@ class GameOptimizer(torch.optim.Optimizer):
                 f"the state is of players with {_counts(state['sizes'])} parameters, these have {_counts(sizes)}"
             )
         super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
-        memory, like = state["memory"], self.parameters.buffer
-        if memory is not None:
-            memory = [[b.to(like, copy=True) if isinstance(b, Tensor) else b for b in blocks] for blocks in memory]
-        self._memory, self.steps_done = memory, int(state["steps"])
+        self._memory = _copied(state["memory"], self.parameters.buffer)
+        self.steps_done = int(state["steps"])
+
+
+def _copied(memory: Any, like: Tensor) -> list[list[Any]] | None:
+    """Memory with tensors of its own, in the type of `like`."""
+    if memory is None:
+        return None
+    return [[b.to(like, copy=True) if isinstance(b, Tensor) else b for b in blocks] for blocks in memory]
 
 
 def _counts(sizes: Sequence[Sequence[int]]) -> str:

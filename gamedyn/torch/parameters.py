@@ -79,6 +79,16 @@ class ParameterBlocks:
                     p.data = view
                 self._places[i] = block
 
+    @property
+    def places(self) -> tuple[Tensor, ...]:
+        """The vectors, one per player, of which the parameters are views now."""
+        return tuple(p for p in self._places if p is not None)
+
+    def owners(self, module: Any) -> frozenset[int]:
+        """The players that have parameters in a module."""
+        inside = {id(p) for p in module.parameters()}
+        return frozenset(i for i, group in enumerate(self.parameters) if any(id(p) in inside for p in group))
+
     def views(self, i: int, block: Tensor) -> list[Tensor]:
         """A vector of player i, cut into the shapes of its parameters."""
         return [v.view(p.shape) for v, p in zip(block.split(self.sizes[i]), self.parameters[i], strict=True)]
