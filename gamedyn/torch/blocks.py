@@ -232,4 +232,3 @@ class scaled_players:
     def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
         """One update."""
         return self.rule.step(ScaledField(F, self.scales), z, memory)
-

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -79,7 +80,7 @@ class Closure:
             self._grads = None  # once per step
         costs = self._as_list(answer, alone)
         for i, cost in enumerate(costs):
-            if cost is not None:
+            if cost is not None or i in players:
                 _check_cost(cost, i)
                 if self.first_costs[i] is None:
                     self.first_costs[i] = cost.detach()
@@ -111,7 +112,19 @@ def _check_cost(cost: Any, i: int) -> None:
         )
 
 
+_TAKES_PLAYER: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # code of a function -> the answer
+
+
 def _takes_player(fn: Callable[..., Any]) -> bool:
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return _signature_takes_player(fn)
+    if code not in _TAKES_PLAYER:
+        _TAKES_PLAYER[code] = _signature_takes_player(fn)
+    return _TAKES_PLAYER[code]
+
+
+def _signature_takes_player(fn: Callable[..., Any]) -> bool:
     try:
         parameters = inspect.signature(fn).parameters.values()
     except (TypeError, ValueError):
@@ -266,9 +279,7 @@ class Evaluation:
             outputs, seeds = self._pair(found, along[a - 1], 1)
         return outputs, seeds
 
-    def _pair(
-        self, pieces: Pieces, u: list[Tensor | None], factor: float
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def _pair(self, pieces: Pieces, u: list[Tensor | None], factor: float) -> tuple[list[Tensor], list[Tensor]]:
         outputs: list[Tensor] = []
         seeds: list[Tensor] = []
         for i, block in enumerate(u):

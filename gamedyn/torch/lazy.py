@@ -236,8 +236,10 @@ def power(a: Block, exponent: float) -> Block:
     c, x = _single(a)
     if c < 0:
         c, x = 1.0, a.tensor()
-    return scale(c**exponent, Sum.of(
-        torch.sqrt(x, out=empty_like(x)) if exponent == 0.5 else torch.pow(x, exponent, out=empty_like(x))))
+    return scale(
+        c**exponent,
+        Sum.of(torch.sqrt(x, out=empty_like(x)) if exponent == 0.5 else torch.pow(x, exponent, out=empty_like(x))),
+    )
 
 
 def apply(fn: Callable[..., Tensor], scalar: Callable[..., float], *blocks: Block) -> Block:

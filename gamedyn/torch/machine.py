@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gamedyn.maps.tape import Node
 from gamedyn.torch import lazy
+from gamedyn.torch.compiled import Segment, run_segment, segments
 from gamedyn.torch.evaluation import Closure, Evaluation
 from gamedyn.torch.lazy import Block, Sum
 from gamedyn.torch.parameters import ParameterBlocks
@@ -41,7 +42,8 @@ class Frame:
         raise KeyError(index)
 
     def __getitem__(self, node: Node) -> Value:
-        return self.home(node.index).values[node.index]
+        value = self.values.get(node.index)
+        return self.home(node.index).values[node.index] if value is None else value
 
 
 class Machine:
@@ -96,16 +98,36 @@ class Machine:
             vector = torch.as_tensor(weights).to(self.parameters.buffer)
             frame.values[index] = [Sum.of(part) for part in vector.split(self.sizes)]
         with torch.no_grad(), pooled(self.pool):
-            for position, node in enumerate(program.steps):
-                self.evaluate(node, frame)
-                for index in program.last.get(position, ()):
-                    frame.values.pop(index, None)
-                    frame.points.pop(index, None)
+            if self.backend is None:
+                for position, node in enumerate(program.steps):
+                    self.evaluate(node, frame)
+                    self._drop(position)
+            else:
+                self._run_compiled(self.backend)
         return [frame.values[o.index] for o in program.outputs]
+
+    def _run_compiled(self, backend: str) -> None:
+        if self.program.segments is None:
+            self.program.segments = segments(self.program)
+        for part in self.program.segments:
+            if isinstance(part, Segment):
+                run_segment(part, self, self.frame, backend)
+                for position in part.positions:
+                    self._drop(position)
+            else:
+                position, node = part
+                self.evaluate(node, self.frame)
+                self._drop(position)
+
+    def _drop(self, position: int) -> None:
+        for index in self.program.last.get(position, ()):
+            self.frame.values.pop(index, None)
+            self.frame.points.pop(index, None)
 
     def evaluate(self, node: Node, frame: Frame) -> None:
         """Give the node its value in a frame, unless it has one."""
-        if node.index in frame.values:
+        values = frame.values
+        if node.index in values:
             return
         if node.op == "call":
             value = self._call(node, frame)
@@ -115,20 +137,27 @@ class Machine:
             value = self._dot(node, frame)
         else:
             value = self._componentwise(node, frame)
-        frame.values[node.index] = value
+        values[node.index] = value
 
     def _componentwise(self, node: Node, frame: Frame) -> Value:
-        n = len(self.sizes)
-        if node.op == "zero":
-            return [None] * n
-        if node.op == "input":
-            raise KeyError(f"the input {node!r} has no value")
-        operation, args = _OPERATIONS[node.op], [frame[a] for a in node.args]
-        numbers = self.numbers.get(node.index, ())
-        if node.op == "diagonal":
-            return [lazy.scale(c, b) for c, b in zip(numbers, args[0], strict=True)]
+        args = [frame[a] for a in node.args]
         demand = self.program.demand[node.index]
-        return [operation(numbers, *(a[i] for a in args)) if i in demand else None for i in range(n)]
+        return [self.operate(node, i, [a[i] for a in args]) if i in demand else None for i in range(len(self.sizes))]
+
+    def operate(self, node: Node, i: int, args: Sequence[Block]) -> Block:
+        """One player's block of a componentwise node."""
+        op = node.op
+        if op == "add":
+            return lazy.add(args[0], args[1])
+        if op == "diagonal":
+            return lazy.scale(self.numbers[node.index][i], args[0])
+        if op == "scale":
+            return lazy.scale(self.numbers[node.index][0], args[0])
+        if op == "zero":
+            return None
+        if op not in _OPERATIONS:
+            raise KeyError(f"the tape operation {node!r} has no value on vectors")
+        return _OPERATIONS[op](self.numbers.get(node.index, ()), *args)
 
     def _dot(self, node: Node, frame: Frame) -> Value:
         total = 0.0
@@ -225,16 +254,11 @@ def _sign(x: float) -> float:
 
 
 _OPERATIONS: dict[str, Callable[..., Block]] = {
-    "add": lambda _, a, b: lazy.add(a, b),
-    "scale": lambda numbers, a: lazy.scale(numbers[0], a),
     "shift": lambda numbers, a: lazy.shift(a, numbers[0]),
-    "diagonal": lambda numbers, a: a,
     "mul": lambda _, a, b: lazy.multiply(a, b),
     "div": lambda _, a, b: lazy.divide(a, b),
     "pow": lambda numbers, a: lazy.power(a, numbers[0]),
-    "exp_base": lambda numbers, a: lazy.apply(
-        lambda x: torch.pow(numbers[0], x), lambda x: float(numbers[0] ** x), a
-    ),
+    "exp_base": lambda numbers, a: lazy.apply(lambda x: torch.pow(numbers[0], x), lambda x: float(numbers[0] ** x), a),
     "maximum": lambda _, a, b: lazy.apply(torch.maximum, max, a, b),
     "sign": lambda _, a: lazy.apply(torch.sign, _sign, a),
 }

@@ -134,6 +134,11 @@ class GameOptimizer(torch.optim.Optimizer):
         """How the last equation of the last step was solved, with its residual; None where there was none."""
         return self.solves[-1] if self.solves else None
 
+    @property
+    def residuals(self) -> list[float]:
+        """Relative residuals of the equations that the last step solved, in their order."""
+        return [solve.residual for solve in self.solves]
+
     # the step ------------------------------------------------------------------------------------------
 
     def step(self, closure: Callable[..., Any]) -> Costs:  # type: ignore[override]

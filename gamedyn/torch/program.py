@@ -11,7 +11,11 @@ from gamedyn.maps.tape import Node, Tape, forward
 from gamedyn.torch.blocks import Contraction
 from gamedyn.torch.evaluation import Request
 
-__all__ = ["Body", "Program"]
+__all__ = ["COMPONENTWISE", "Body", "Program"]
+
+COMPONENTWISE = frozenset(
+    ("zero", "add", "scale", "shift", "diagonal", "mul", "div", "pow", "exp_base", "maximum", "sign")
+)
 
 
 class Body:
@@ -80,6 +84,7 @@ class Program:
         self.requests, self.uses = self._points()
         self.last = self._last_uses()
         self.symbols, self.numbers = self._numbers()
+        self.segments: Any = None  # for torch.compile, found when first asked for
 
     def _close(self, roots: Iterable[Node]) -> list[Node]:
         """Every node that is needed, those of equations and of their derivatives included, by index."""

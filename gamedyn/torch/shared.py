@@ -36,7 +36,11 @@ class SharedOutput:
     """
 
     def __init__(
-        self, module: Callable[..., Any], args: Sequence[Any], parameters: ParameterBlocks, known: Sequence[SharedOutput]
+        self,
+        module: Callable[..., Any],
+        args: Sequence[Any],
+        parameters: ParameterBlocks,
+        known: Sequence[SharedOutput],
     ) -> None:
         self.module, self.args, self.parameters = module, tuple(args), parameters
         self.versions = _versions(args)
