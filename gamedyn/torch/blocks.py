@@ -111,7 +111,7 @@ class BlockField(Field):
     def constant(self, vector: Any) -> Node:
         """The node of a given vector `(d,)`, a tensor or a sequence of floats."""
         node = self.tape.placeholder(len(self.players))
-        self.constants[node.index] = vector
+        self.constants[node.index] = vector if hasattr(vector, "dtype") else [float(x) for x in vector]
         return node
 
     def grad(self, i: int, z: Element) -> Node:

@@ -85,9 +85,9 @@ class _Builder:
     def add(self, node: Node, i: int) -> None:
         slot, args = (node.index, i), [self.resolve((a.index, i)) for a in node.args]
         kinds = [self.kinds[a] for a in args]
-        if all(k == "zero" for k in kinds) and node.op in ("add", "scale", "diagonal", "mul", "sign"):
-            self.kinds[slot] = "zero"
-        elif node.op == "diagonal" and node.data[i] == 0:
+        if (all(k == "zero" for k in kinds) and node.op in ("add", "scale", "diagonal", "mul", "sign")) or (
+            node.op == "diagonal" and node.data[i] == 0
+        ):
             self.kinds[slot] = "zero"
         elif "vector" not in kinds:
             self.scalar_steps.append((node, i))
@@ -160,7 +160,7 @@ def run_segment(segment: Segment, machine: Any, frame: Any, backend: str) -> Non
     """Give the wanted nodes of a segment their values."""
     n = len(machine.sizes)
     inside = {node.index for node in segment.nodes}
-    outer = {a.index: frame[a] for node in segment.nodes for a in node.args if a.index not in inside}
+    outer = {a.index: machine.value(a, frame) for node in segment.nodes for a in node.args if a.index not in inside}
     known: dict[Slot, Block] = {(index, i): block for index, value in outer.items() for i, block in enumerate(value)}
     key = tuple((slot, _kind(block)) for slot, block in sorted(known.items(), key=lambda item: item[0]))
     if key not in segment.functions:
@@ -172,8 +172,8 @@ def run_segment(segment: Segment, machine: Any, frame: Any, backend: str) -> Non
     values = [known[slot].tensor() for slot in vectors]  # type: ignore[union-attr]
     numbers = []
     for k in scalars:
-        value = machine.numbers[k[1]][k[2]] if k[0] == "coefficient" else known.get(k) or 0.0
-        numbers.append(torch.tensor(float(value), dtype=torch.float64))
+        value: Any = machine.numbers[k[1]][k[2]] if k[0] == "coefficient" else known.get(k) or 0.0
+        numbers.append(torch.tensor(value, dtype=torch.float64))
     found = dict(zip(outputs, function(values, numbers), strict=True)) if outputs else {}
     for index in segment.wanted:
         blocks: list[Block] = []

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from gamedyn.torch.blocks import Term
-from gamedyn.torch.parameters import ParameterBlocks
 from gamedyn.torch.lazy import Atom, Block, Sum, add, scale
+from gamedyn.torch.parameters import ParameterBlocks
 from gamedyn.torch.pool import empty_like
 from gamedyn.torch.shared import SharedOutput, SharedOutputs
 
@@ -81,7 +81,7 @@ class Closure:
         costs = self._as_list(answer, alone)
         for i, cost in enumerate(costs):
             if cost is not None or i in players:
-                _check_cost(cost, i)
+                cost = _checked(cost, i)
                 if self.first_costs[i] is None:
                     self.first_costs[i] = cost.detach()
         return costs
@@ -104,12 +104,13 @@ class Closure:
         return costs
 
 
-def _check_cost(cost: Any, i: int) -> None:
+def _checked(cost: Any, i: int) -> Tensor:
     if not isinstance(cost, Tensor) or cost.ndim != 0:
         given = f"a tensor of shape {tuple(cost.shape)}" if isinstance(cost, Tensor) else f"{cost!r}"
         raise ValueError(
             f"the cost of player {i} is {given}; it must be a scalar tensor of shape (), e.g. the mean over the batch"
         )
+    return cost
 
 
 _TAKES_PLAYER: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # code of a function -> the answer
@@ -307,7 +308,7 @@ class Evaluation:
 
         def backward(tensors: Any, seeds: Any, inner: Sequence[SharedOutput], keep: bool) -> None:
             inputs = [p for i in order for p in own[i]] + [s.leaf for s in inner]
-            found = iter(torch.autograd.grad(tensors, inputs, seeds, keep, twice, allow_unused=True))
+            found = iter(torch.autograd.grad(tensors, inputs, seeds, keep or bool(shared), twice, allow_unused=True))
             for i in order:
                 pieces[i] = [_sum(g, next(found)) for g in pieces[i]]
             for s in inner:
@@ -315,14 +316,15 @@ class Evaluation:
                 if total is not None:
                     at[s] = total
 
-        backward(outputs, seeds, shared, keep)
-        for s in reversed(shared):
-            if s not in at:
-                continue
-            if not twice and not s.inner and len(s.players) == 1:
-                deferred.append((next(iter(s.players)), s, at[s]))
-            else:
-                backward([s.output], [at[s]], [t for t in s.inner if t in shared], True)
+        with torch.set_grad_enabled(twice):  # sums belong to the graph, too
+            backward(outputs, seeds, shared, keep)
+            for s in reversed(shared):
+                if s not in at:
+                    continue
+                if not twice and not s.inner and len(s.players) == 1:
+                    deferred.append((next(iter(s.players)), s, at[s]))
+                else:
+                    backward([s.output], [at[s]], [t for t in s.inner if t in shared], True)
         return pieces, deferred
 
     def _flat(self, i: int, pieces: Sequence[Tensor | None]) -> Tensor:

@@ -65,6 +65,12 @@ class Sum:
         self.terms, self.constant = [(1.0, Atom(out))], 0.0
         return out
 
+    def resolve(self) -> None:
+        """Compute what waits for the graph of a shared output, before the point that it belongs to moves."""
+        for _, atom in self.terms:
+            if atom.tensor is None and atom.op == "shared":
+                atom.tensor = atom.a.pull(*atom.b)
+
     def write_over(self, target: Tensor) -> None:
         """Put the vector into `target`, in place where it is target plus something."""
         own = [k for k, (c, a) in enumerate(self.terms) if a.tensor is target and c * a.factor == 1.0]
@@ -81,9 +87,7 @@ Block = Sum | float | None
 
 
 def _evaluate(value: Sum) -> Tensor:
-    for _, atom in value.terms:
-        if atom.tensor is None and atom.op == "shared":
-            atom.tensor = atom.a.pull(*atom.b)
+    value.resolve()
     if len(value.terms) == 1 and not value.constant:
         c, atom = value.terms[0]
         if atom.tensor is not None and c * atom.factor == 1.0:
@@ -129,8 +133,6 @@ def _first(plain: list[tuple[float, Atom]], products: list[tuple[float, Atom]]) 
 
 def _accumulate(out: Tensor, terms: list[tuple[float, Atom]]) -> None:
     for c, atom in terms:
-        if atom.tensor is None and atom.op == "shared":
-            atom.tensor = atom.a.pull(*atom.b)
         if atom.tensor is not None:
             out.add_(atom.tensor, alpha=c * atom.factor)
         elif atom.op == "mul":

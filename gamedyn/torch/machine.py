@@ -140,9 +140,13 @@ class Machine:
         values[node.index] = value
 
     def _componentwise(self, node: Node, frame: Frame) -> Value:
-        args = [frame[a] for a in node.args]
+        args = [self.value(a, frame) for a in node.args]
         demand = self.program.demand[node.index]
         return [self.operate(node, i, [a[i] for a in args]) if i in demand else None for i in range(len(self.sizes))]
+
+    def value(self, node: Node, frame: Frame) -> Value:
+        """A node's value; zero where nobody needs any of it, so that it was not computed."""
+        return frame[node] if self.program.demand[node.index] else [None] * len(self.sizes)
 
     def operate(self, node: Node, i: int, args: Sequence[Block]) -> Block:
         """One player's block of a componentwise node."""
@@ -212,7 +216,7 @@ class Machine:
 
     def _opposite(self, frame: Frame) -> bool:
         """Whether every evaluation so far found the second cost to be minus the first."""
-        points = []
+        points: list[Evaluation] = []
         outer: Frame | None = frame
         while outer is not None:
             points += outer.points.values()
@@ -230,7 +234,8 @@ class Machine:
         inner = self._enter(body.w, w, body.steps, frame)
 
         def tangent(u: list[Tensor | None]) -> list[Tensor]:
-            assert body.u is not None and body.tangent is not None
+            assert body.u is not None
+            assert body.tangent is not None
             return self.vectors(self._enter(body.u, u, body.tangent_steps, inner)[body.tangent])
 
         return self.vectors(inner[body.image]), tangent

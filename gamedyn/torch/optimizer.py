@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from gamedyn.games.coefficients import free_symbols
+from gamedyn.maps.tape import Node
 from gamedyn.rules.method import Method, as_method
 from gamedyn.rules.named import named
 from gamedyn.torch.evaluation import Closure, Passes
-from gamedyn.torch.lazy import Sum
+from gamedyn.torch.lazy import Block, Sum
 from gamedyn.torch.machine import Machine
 from gamedyn.torch.parameters import ParameterBlocks
 from gamedyn.torch.plan import Plan, base_lr, symbols
@@ -85,7 +86,7 @@ class GameOptimizer(torch.optim.Optimizer):
     >>> opt = GameOptimizer([[x], [y]], gd.Extragradient(lr=0.5))
     >>> costs = opt.step(lambda: (x * y, -x * y))
     >>> x.item(), y.item(), opt.passes
-    (0.75, 0.5, Passes(forward=2, backward=2, products=0))
+    (0.75, 0.5, Passes(forward=2, backward=4, products=0))
     """
 
     def __init__(
@@ -181,7 +182,7 @@ class GameOptimizer(torch.optim.Optimizer):
             backend=self.backend if self.compile else None,
             pool=self._pool,
         )
-        inputs = {plan.z: [Sum.of(b) for b in self.parameters.blocks]}
+        inputs: dict[Node, list[Block]] = {plan.z: [Sum.of(b) for b in self.parameters.blocks]}
         for node, blocks in zip(plan.memory, self._memory or (), strict=False):
             inputs[node] = [Sum.of(b) if isinstance(b, Tensor) else b for b in blocks]
         try:
@@ -226,6 +227,9 @@ class GameOptimizer(torch.optim.Optimizer):
         return vector.clone() if inside else vector
 
     def _move(self, z: Sequence[Any]) -> None:
+        for block in z:
+            if isinstance(block, Sum):
+                block.resolve()
         for target, block in zip(self.parameters.blocks, z, strict=True):
             if isinstance(block, Sum):
                 block.write_over(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ class ParameterBlocks:
         starts = [0]
         for sizes in self.sizes:
             starts.append(starts[-1] + sum(sizes))
-        pairs = zip(starts[:-1], starts[1:], strict=True)
+        pairs = pairwise(starts)
         self.players = tuple(Player(f"player{i + 1}", a, b) for i, (a, b) in enumerate(pairs))
         self.gather()
 

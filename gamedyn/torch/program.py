@@ -1,4 +1,4 @@
-"""Tape of player blocks, prepared once: what depends on what, who is asked for which block, what a point must supply."""
+"""A tape of player blocks, prepared once: what depends on what, which blocks are needed, what a point must supply."""
 
 from __future__ import annotations
 

@@ -44,6 +44,8 @@ class SharedOutput:
     ) -> None:
         self.module, self.args, self.parameters = module, tuple(args), parameters
         self.versions = _versions(args)
+        self.leaf: Tensor
+        self.players: frozenset[int]
         self.inner = [s for s in known if any(a is s.leaf for a in args)]
         self.owners = parameters.owners(module)
         self.players = self.owners.union(*(s.players for s in self.inner))
