@@ -99,12 +99,29 @@ class Machine:
             frame.values[index] = [Sum.of(part) for part in vector.split(self.sizes)]
         with torch.no_grad(), pooled(self.pool):
             if self.backend is None:
-                for position, node in enumerate(program.steps):
-                    self.evaluate(node, frame)
-                    self._drop(position)
+                self._run_plain()
             else:
                 self._run_compiled(self.backend)
         return [frame.values[o.index] for o in program.outputs]
+
+    def _run_plain(self) -> None:
+        values, n = self.frame.values, len(self.sizes)
+        numbers, last = self.numbers, self.program.last
+        nothing: Value = [None] * n
+        # additions and scalings are most of a step and cost less than their dispatch, which stands here once
+        for position, (node, op, args, players) in enumerate(self.program.code):
+            if op == "add":
+                a, b = (values.get(k, nothing) for k in args)
+                values[node.index] = [lazy.add(a[i], b[i]) if i in players else None for i in range(n)]
+            elif op == "scale" or op == "diagonal":
+                (a,), c = (values.get(k, nothing) for k in args), numbers[node.index]
+                values[node.index] = [
+                    lazy.scale(c[i if op == "diagonal" else 0], a[i]) if i in players else None for i in range(n)
+                ]
+            else:
+                self.evaluate(node, self.frame)
+            if position in last:
+                self._drop(position)
 
     def _run_compiled(self, backend: str) -> None:
         if self.program.segments is None:

@@ -252,7 +252,7 @@ class GameOptimizer(torch.optim.Optimizer):
             )
         if not self.parameters.is_current:
             self.parameters.gather()
-            like = self.parameters.buffer
+            like, self._pool = self.parameters.buffer, Pool()
             if self._memory is not None:
                 self._memory = [[b.to(like) if isinstance(b, Tensor) else b for b in m] for m in self._memory]
 

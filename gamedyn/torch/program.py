@@ -60,6 +60,8 @@ class Program:
     ----------
     steps : list of Node
         All nodes outside of equations, in an order in which they can be evaluated.
+    code : list of tuple
+        The same with what evaluation asks for: node, operation, indices of the arguments, players needed.
     demand : dict
         Index of a node -> the players whose block is needed.
     requests, uses : dict
@@ -81,6 +83,7 @@ class Program:
         self.support = self._support()
         self.steps: list[Node] = []
         self._schedule()
+        self.code = [(n, n.op, tuple(a.index for a in n.args), self.demand[n.index]) for n in self.steps]
         self.requests, self.uses = self._points()
         self.last = self._last_uses()
         self.symbols, self.numbers = self._numbers()

@@ -119,31 +119,45 @@ def solve_cross(
     def C(x: Tensor) -> Tensor:
         return image([x, None])[1]
 
+    def complement(p: Tensor) -> tuple[Tensor, Tensor]:
+        Cp = C(p)
+        return p - B(Cp), Cp
+
     right = a - B(b)
-    limit = _tolerance(tolerance, a)
     if opposite():
-        x, solve = conjugate_gradients(lambda p: p - B(C(p)), right, limit)
+        x, Cx, solve = conjugate_gradients(complement, right, _tolerance(tolerance, a))
     else:
-        x, solve = _solve(lambda p: p - B(C(p)), right, tolerance)
-    return [x, b - C(x)], solve
+        x, solve = _solve(lambda p: complement(p)[0], right, tolerance)
+        Cx = C(x)
+    return [x, b - Cx], solve
 
 
-def conjugate_gradients(apply: Callable[[Tensor], Tensor], rhs: Tensor, tolerance: float) -> tuple[Tensor, Solve]:
-    """A⁻¹ rhs for a symmetric positive definite A, by conjugate gradients from 0.
+def conjugate_gradients(
+    apply: Callable[[Tensor], tuple[Tensor, Tensor]], rhs: Tensor, tolerance: float
+) -> tuple[Tensor, Tensor, Solve]:
+    """x = A⁻¹ rhs for a symmetric positive definite A, by conjugate gradients from 0, and Cx for another linear map C.
 
     Stops at a residual of `tolerance` ‖rhs‖, or where a number is not finite.
+
+    Parameters
+    ----------
+    apply : callable
+        p -> (A p, C p); products with C that A is made of come along for nothing.
+    rhs : Tensor `(size,)`
+    tolerance : float
 
     References
     ----------
     .. [1] M. R. Hestenes, E. Stiefel, Methods of conjugate gradients for solving linear systems (1952).
     """
-    x, r = torch.zeros_like(rhs), rhs.clone()
-    p = r.clone()
+    x, r, p = torch.zeros_like(rhs), rhs.clone(), rhs.clone()
+    Cx: Tensor | None = None
     rho = start = float(torch.dot(r, r))
     count = 0
     while rho > tolerance**2 * start and count < min(len(rhs) * 2, MOST_ITERATIONS):
-        Ap = apply(p)
+        Ap, Cp = apply(p)
         alpha = rho / float(torch.dot(p, Ap))
+        Cx = alpha * Cp if Cx is None else Cx.add_(Cp, alpha=alpha)
         x.add_(p, alpha=alpha)
         r.add_(Ap, alpha=-alpha)
         rho, before = float(torch.dot(r, r)), rho
@@ -151,7 +165,11 @@ def conjugate_gradients(apply: Callable[[Tensor], Tensor], rhs: Tensor, toleranc
         count += 1
     if start != start:
         x.fill_(torch.nan)
-    return x, Solve("conjugate gradients", count, (rho / start) ** 0.5 if start else 0.0)
+    return (
+        x,
+        apply(x)[1] if Cx is None else Cx,
+        Solve("conjugate gradients", count, (rho / start) ** 0.5 if start else 0.0),
+    )
 
 
 def solve_nonlinear(

@@ -142,8 +142,8 @@ def test_conjugate_gradients_go_through_one_cross_block_each_way_per_iteration()
     x, y, closure = _large(opposite=True)
     opt = GameOptimizer([[x], [y]], Competitive(0.4))
     opt.step(closure)
-    # the right-hand side, two products per iteration, and the other player's part
-    assert opt.passes.products == 2 * opt.last_solve.iterations + 2
+    # one product for the right-hand side and two per iteration; the other player's part comes along
+    assert opt.passes.products == 2 * opt.last_solve.iterations + 1
     assert (opt.passes.forward, opt.passes.backward) == (1, 1)
 
 
@@ -173,12 +173,13 @@ def test_a_looser_tolerance_stops_earlier():
 def test_conjugate_gradients_end_after_as_many_steps_as_there_are_eigenvalues():
     diagonal = torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64).repeat(20)
     rhs = _random(60)
-    x, solve = conjugate_gradients(lambda p: diagonal * p, rhs, 1e-12)
+    x, twice, solve = conjugate_gradients(lambda p: (diagonal * p, 2 * p), rhs, 1e-12)
     assert solve.iterations == 3
     assert (x - rhs / diagonal).abs().max() < 1e-12
+    assert (twice - 2 * x).abs().max() < 1e-12
 
 
 def test_conjugate_gradients_hand_on_numbers_that_are_not_finite():
-    x, solve = conjugate_gradients(lambda p: p, torch.full((3,), torch.nan), 1e-6)
+    x, _, solve = conjugate_gradients(lambda p: (p, p), torch.full((3,), torch.nan), 1e-6)
     assert x.isnan().all()
     assert solve.iterations == 0
