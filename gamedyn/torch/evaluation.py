@@ -195,7 +195,7 @@ class Evaluation:
     def contract(
         self, terms: Sequence[Term], along: Sequence[list[Tensor | None]], demand: frozenset[int]
     ) -> list[Block]:
-        """Per player the value of `blocks`' contraction, for the players of `demand`; None for zero.
+        """eq. (1) of `gamedyn.torch.blocks` at this point, for the players of `demand`; None for zero.
 
         Parameters
         ----------

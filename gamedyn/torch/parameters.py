@@ -100,7 +100,9 @@ class ParameterBlocks:
 
     def mark_changed(self) -> None:
         """Count a write, so that a backward pass through a graph from before it is refused by torch."""
-        increment_version([p for group in self.parameters for p in group])
+        for group in self.parameters:
+            for p in group:
+                increment_version(p)
 
     def gradients(self) -> list[tuple[int, int] | None]:
         """Identity and version of every `p.grad`, to notice a backward pass."""
