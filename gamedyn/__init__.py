@@ -10,7 +10,7 @@ from typing import Any
 
 from gamedyn._version import __version__
 
-_MODULES = ("claims", "games", "neural", "plotting", "testing")
+_MODULES = ("claims", "games", "neural", "plotting", "testing", "torch")
 _NAMES = {
     "gamedyn.games.field": ("Field", "NotInThisWorld", "Player"),
     "gamedyn.games.parser": ("ParseError",),

@@ -58,7 +58,7 @@ def checks(data: dict[str, Any]) -> list[Check]:
         Check("extragradient: greatest share of 16/(3(N+1))", (eg * 3 * (horizons + 1) / 16).max(), 1.0, 0.0,
               kind="at_most", source=rate),
         Check("fast extragradient: greatest excess over 4/N²", (feg - 4 / horizons**2).max(), 0.0, 2e-5, kind="at_most",
-              note="the bound is attained; known to the digits of the values above", source="Lee and Kim (NeurIPS 2021)"),
+              note="attained; known to the digits above", source="Lee and Kim (NeurIPS 2021)"),
         Check("EAG-C: greatest share of 260/(N+1)²", (eag * (horizons + 1) ** 2 / 260).max(), 1.0, 0.0,
               kind="at_most", source="Yoon and Ryu (ICML 2021)"),
         Check("least upper minus lower end of a bracket", np.diff(data["brackets"], axis=2).min(), 0.0, 1e-6,

@@ -121,7 +121,7 @@ ADAPTIVE = {
 PRECONDITIONED = {
     "extragradient-amsgrad": Method(Extragradient(LR), AMSGrad()),
     "amsgrad-uncorrected": Method(Simultaneous(LR), AMSGrad(bias_correction=False, eps=1e-2)),
-    "optimistic-sign": Method(Optimistic(LR), Sign()),
+    "optimistic-sign": Method(Optimistic(0.083), Sign()),
     "alternating-clip": Method(Alternating(LR), Clip(0.3)),
     "extragradient-clip-value": Method(Extragradient(LR), Clip(0.3, by="value")),
     "extragradient-adam": Method(Extragradient(LR), Adam()),
