@@ -51,8 +51,9 @@ class Certificate:
     interpolation : str
         "exact": the worst case is `value`.  "necessary": it may lie below.
     checked : bool
-        Whether the multipliers behind `value` were checked to be a proof, in float64.  Not done for conditions on
-        triples.
+        Whether the multipliers behind `value` were checked to be a proof, in float64.  Not possible for conditions
+        on triples, under constraints, and where an unknown that the metric does not see is unbounded; `value` is
+        then the solver's dual value, which may miss the bound by its tolerance, about 1e-8.
     worst_jacobian : ndarray `(2, 2)`
         The linear field J behind `lower`.
     worst_owners : tuple of int

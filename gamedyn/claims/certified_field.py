@@ -150,6 +150,8 @@ class CertifiedField(Field):
         The unknown stands for itself in the linear algebra of points, without a row in the problem, until
         the equation has said which point it is.
         """
+        if linear:
+            raise self.missing("solve", NO_DERIVATIVES)
         unknown = origin()
         unknown.decomposition_dict = {unknown: 1}
         value = Point()

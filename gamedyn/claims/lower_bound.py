@@ -20,6 +20,7 @@ from gamedyn.games.linear import LinearField
 
 FAR = 1e4  # largest |λ| looked at in a class without Lipschitz constant
 KEPT = 6  # candidates that a refinement starts from
+SCANNED = 2048  # directions in which the boundary of a class of 2x2 matrices is scanned
 INSIDE = 1e-12  # relative violation of a condition that counts as rounding
 
 
@@ -81,11 +82,11 @@ class LinearFields(LinearField):
 def worst_linear(
     method: Any, operator: OperatorClass, *, steps: int, metric: str = "distance", players: int = 2
 ) -> WorstLinear:
-    """The worst linear field of a class on two coordinates, by a deterministic search.
+    """A bad linear field of a class on two coordinates, the worst that a deterministic search finds.
 
-    Normal matrices aI + bR are scanned along the rays of the plane of a + ib and refined; then general 2x2
-    matrices are searched from the best of them.  Where the method treats players apart, every way in which
-    players may own the two coordinates is tried.
+    Normal matrices aI + bR are scanned along the rays of the plane of a + ib and refined; then the boundary of all
+    2x2 matrices of the class is scanned and the best of either are refined.  Where the method treats players
+    apart, every way in which players may own the two coordinates is tried.
 
     Parameters
     ----------
@@ -169,7 +170,7 @@ def _scan_normal(growth: Callable[[np.ndarray], np.ndarray], conditions: Sequenc
     """
     angles = np.linspace(-np.pi, np.pi, 257)
     radii = np.geomspace(1e-4, FAR, 81)
-    best_value, best = np.empty(0), np.empty((2, 2, 0))
+    best_value, best = np.empty(0), _members(conditions, np.zeros((2, 2, 1)))  # the field 0 attains many a supremum
     for width in (None, *0.25 ** np.arange(1, 15)):
         if width is not None:
             centre = best[0, 0] + 1j * best[1, 0]
@@ -210,24 +211,45 @@ def _keep_best(growth: Callable[[np.ndarray], np.ndarray], J: np.ndarray) -> tup
 
 
 def _search_general(
-    growth: Callable[[np.ndarray], np.ndarray], conditions: Sequence[Condition], start: np.ndarray
+    growth: Callable[[np.ndarray], np.ndarray], conditions: Sequence[Condition], normal: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """The best 2x2 matrix of the class, by shrinking steps from the best normal ones.
+    """The best 2x2 matrix of the class: a scan of its boundary, then shrinking steps from the best ones.
 
     A step that leaves the class is shortened until it does not, which puts candidates on the boundary.
     """
-    from scipy.stats import qmc
-
-    directions = 2 * qmc.Halton(4, scramble=False).random(65)[1:].T.reshape(2, 2, 64) - 1
-    best_value, best = _keep_best(growth, start)
-    scale = np.linalg.norm(best, axis=(0, 1), ord=2) if best.shape[2] else np.empty(0)
+    directions = _directions(SCANNED)
+    size = _extent(conditions, normal)
+    inner = np.repeat(_inner_member(conditions)[:, :, None], SCANNED, axis=2)
+    candidates = [normal, *(_shorten(conditions, inner, reach * size * directions) for reach in (0.5, 2.0))]
+    best_value, best = _keep_best(growth, np.concatenate(candidates, axis=2))
+    steps = np.tile(directions[:, :, :64], KEPT)
     for width in 0.7 ** np.arange(36):
         centre = np.repeat(best, 64, axis=2)
-        steps = np.tile(directions, best.shape[2]) * np.repeat(scale[: best.shape[2]] * width, 64)
-        centre = _shorten(conditions, centre, steps)
-        best_value, best = _keep_best(growth, np.concatenate([best, centre], axis=2))
-        scale = np.full(best.shape[2], max(scale.max(), 1e-3))
+        moved = _shorten(conditions, centre, size * width * steps[:, :, : centre.shape[2]])
+        best_value, best = _keep_best(growth, np.concatenate([best, moved], axis=2))
     return float(best_value[0]), best[:, :, 0]
+
+
+def _directions(count: int) -> np.ndarray:
+    """Points `(2, 2, count)` that fill the cube [-1, 1]⁴ evenly, the same ones every time."""
+    from scipy.stats import qmc
+
+    return 2 * qmc.Halton(4, scramble=False).random(count + 1)[1:].T.reshape(2, 2, count) - 1
+
+
+def _extent(conditions: Sequence[Condition], normal: np.ndarray) -> float:
+    """The largest |λ| of normal members; in a class without Lipschitz constant the largest of the given ones."""
+    angles = np.linspace(-np.pi, np.pi, 65)[:, None]
+    radii = np.broadcast_to(np.geomspace(1e-4, FAR, 401), (65, 401))
+    members = _members(conditions, _normal((radii * np.cos(angles)).ravel(), (radii * np.sin(angles)).ravel()))
+    largest = float(np.hypot(members[0, 0], members[1, 0]).max())
+    return largest if largest < FAR * 0.99 else max(float(np.hypot(normal[0, 0], normal[1, 0]).max()), 1.0)
+
+
+def _inner_member(conditions: Sequence[Condition]) -> np.ndarray:
+    """The multiple of the identity that is deepest in the class."""
+    scalars = np.eye(2)[:, :, None] * np.geomspace(1e-4, FAR, 401)
+    return scalars[:, :, np.argmin(violation(conditions, scalars))]
 
 
 def _shorten(conditions: Sequence[Condition], centre: np.ndarray, steps: np.ndarray) -> np.ndarray:

@@ -123,6 +123,12 @@ def test_gradient_descent_in_closed_form(lr):
     assert certificate.lower == pytest.approx(certificate.value, rel=1e-6)
 
 
+def test_three_extragradient_steps_are_bracketed_within_a_thousandth():
+    certificate = gd.certify(gd.Extragradient(0.3), mu=MU, L=L, steps=3, metric="distance")
+    assert certificate.lower <= certificate.value <= certificate.lower + 1e-3
+    assert certificate.gap == certificate.value - certificate.lower
+
+
 # M45: last iterates on monotone Lipschitz games --------------------------------------------------------
 
 EXTRAGRADIENT = [
@@ -373,6 +379,7 @@ def test_extragradient_never_leaves_a_minty_solution_up_to_lr_one_over_l():
     assert weak.value > weak.lower > 1.01
 
 
+@pytest.mark.slow
 def test_refined_conditions_are_no_weaker_than_those_on_pairs():
     plain = gd.certify(gd.Extragradient(0.5), mu=MU, L=L)
     refined = gd.certify(gd.Extragradient(0.5), operator=Monotone(mu=MU, L=L, refined=True))
