@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -218,6 +219,40 @@ class GameOptimizer(torch.optim.Optimizer):
             return module(*args)
         return self._shared.once(module, *args)
 
+    @contextmanager
+    def reported(self) -> Iterator[None]:
+        """Within it the parameters hold the point that the method reports, such as an average of its iterates.
+
+        >>> import torch, gamedyn as gd
+        >>> x, y = (torch.nn.Parameter(torch.tensor(v)) for v in (1.0, 0.0))
+        >>> opt = GameOptimizer([[x], [y]], gd.averaged(gd.Alternating(lr=0.5)))
+        >>> for _ in range(1000):
+        ...     costs = opt.step(lambda: (x * y, -x * y))
+        >>> with opt.reported():
+        ...     abs(x.item()) + abs(y.item()) < 1e-2
+        True
+        """
+        report = getattr(self.method.rule, "report", None)
+        if report is None or self._memory is None:
+            yield
+            return
+        with torch.no_grad():
+            own = self._memory[: self._plan(False).rule_memory]
+            kept = [b.clone() for b in self.parameters.blocks]
+            memory = tuple(torch.cat([_filled(b, like) for b, like in zip(m, kept, strict=True)]) for m in own)
+            shown = report(torch.cat(kept), memory).split([len(b) for b in kept])
+            self._put(shown)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                self._put(kept)
+
+    def _put(self, blocks: Sequence[Tensor]) -> None:
+        for target, block in zip(self.parameters.blocks, blocks, strict=True):
+            target.copy_(block)
+        self.parameters.mark_changed()
+
     def _settled(self, block: Any) -> Any:
         """A block of memory as a vector of its own, a float or None."""
         if not isinstance(block, Sum):
@@ -297,6 +332,11 @@ class GameOptimizer(torch.optim.Optimizer):
         super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
         self._memory = _copied(state["memory"], self.parameters.buffer)
         self.steps_done = int(state["steps"])
+
+
+def _filled(block: Any, like: Tensor) -> Tensor:
+    """A block of memory as a vector: itself, or the float in every slot."""
+    return block if isinstance(block, Tensor) else torch.full_like(like, block or 0.0)
 
 
 def _copied(memory: Any, like: Tensor) -> list[list[Any]] | None:

@@ -4,7 +4,7 @@ import io
 
 import pytest
 import torch
-from closure_games import as_closure, as_parameters, general_game, optimizer_on
+from closure_games import Z0, as_closure, as_parameters, general_game, optimizer_on
 from torch import nn
 
 import gamedyn as gd
@@ -215,3 +215,24 @@ def test_parameters_without_gradient_are_left_alone():
     opt.step(lambda: (net(torch.ones(2)).sum() * y, y**2))
     assert torch.equal(net.bias, bias)
     assert opt.players[0].size == 2
+
+
+@pytest.mark.parametrize(
+    "rule", [gd.averaged(gd.Extragradient(0.1)), gd.exponential_average(gd.HeavyBall(0.1, 0.5), 0.9)]
+)
+def test_the_reported_point_is_the_one_of_the_step_map_and_the_iterate_goes_on(rule):
+    opt, closure, point = optimizer_on(general_game(), rule, Z0)
+    T = gd.StepMap(rule, general_game())
+    s = T.start(point())
+    with opt.reported():
+        assert point() == pytest.approx(T.point(s), abs=1e-12)
+    for k in range(7):
+        opt.step(closure)
+        s = T(s, k)
+    before = point()
+    with opt.reported():
+        assert point() == pytest.approx(T.point(s), abs=1e-12)
+        assert (point() - before).abs().max() > 1e-3
+    assert torch.equal(point(), before)
+    opt.step(closure)
+    assert point() == pytest.approx(T(s, 7)[: len(before)], abs=1e-12)
