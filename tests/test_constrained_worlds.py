@@ -9,7 +9,7 @@ import sympy as sp
 import gamedyn as gd
 from gamedyn.games.field import NotInThisWorld
 from gamedyn.maps.stepmap import StepMap
-from gamedyn.testing.conformance import check_jacobians_agree, check_orbits_agree
+from gamedyn.testing.agreement import check_jacobians_agree, check_orbits_agree
 
 LR = 0.1
 RULES = {

@@ -20,7 +20,7 @@ from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.symbolic import zero_sum
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.basic import Extragradient, HeavyBall, Optimistic, ProximalPoint, Simultaneous
-from gamedyn.testing.conformance import RELATIVE, SOLVED, check_jacobians_agree, check_orbits_agree
+from gamedyn.testing.agreement import RELATIVE, SOLVED, check_jacobians_agree, check_orbits_agree
 
 NAMES = (*METHODS, *FOR_GAME)
 CELLS = [(m, g) for m in NAMES for g in GAMES if (m, g) not in SINGULAR]

@@ -377,3 +377,21 @@ def _feeds(node: Node, image: Node, inside: set[int]) -> bool:
     return node is image or any(
         node in user.args for user in reachable([image]) if user.index in inside or user is image
     )
+
+
+# maps written with field operations ------------------------------------------------------------------
+
+
+def derivative_of(fn: Callable[[Node], Node], z: Node, u: Node) -> Node:
+    """Dfn(z) u, for a map from nodes of a tape to nodes of it."""
+    w = z.tape.placeholder(z.size)
+    (tangent,) = forward([fn(w)], {w.index: u})
+    return substitute(tangent, {w.index: z})
+
+
+def pullback_of(fn: Callable[[Node], Node], z: Node, u: Node | Callable[[Node], Node]) -> Node:
+    """Dfn(z)ᵀ u; u may be a function of the image."""
+    w = z.tape.placeholder(z.size)
+    image = fn(w)
+    (cotangent,) = reverse([image], [u(image) if callable(u) else u], [w])
+    return substitute(cotangent, {w.index: z})

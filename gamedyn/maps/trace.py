@@ -12,7 +12,7 @@ from gamedyn.games.exact import ExactField
 from gamedyn.games.field import Element, Field, Seed
 from gamedyn.games.functions import exact_number
 from gamedyn.games.transformed import unwrap
-from gamedyn.maps.tape import Node, Tape, forward, reachable, reverse, substitute
+from gamedyn.maps.tape import Node, Tape, derivative_of, forward, pullback_of, reachable, reverse
 from gamedyn.rules.method import Method, map_numbers
 
 
@@ -62,15 +62,10 @@ class TraceField(Field):
         return self.tape.call(self.source.field_function.cotangent(0), z, u)
 
     def derivative(self, fn: Callable[[Element], Element], z: Element, u: Element) -> Node:
-        w = self.tape.placeholder(z.size)
-        (tangent,) = forward([fn(w)], {w.index: u})
-        return substitute(tangent, {w.index: z})
+        return derivative_of(fn, z, u)
 
     def pullback(self, fn: Callable[[Element], Element], z: Element, u: Element | Seed) -> Node:
-        w = self.tape.placeholder(z.size)
-        image = fn(w)
-        (cotangent,) = reverse([image], [u(image) if callable(u) else u], [w])
-        return substitute(cotangent, {w.index: z})
+        return pullback_of(fn, z, u)
 
     def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Node:
         return self.tape.invert(fn, rhs, linear or (self.is_quadratic and not self.source.geometry.sets))

@@ -9,19 +9,21 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from gamedyn.testing.agreement import (
+    check_jacobians_agree,
+    check_orbits_agree,
+    check_worlds_agree,
+    kernel_steps,
+)
 from gamedyn.testing.conformance import (
     Report,
-    check_jacobians_agree,
     check_memory,
     check_operations,
-    check_orbits_agree,
     check_player_permutation,
     check_protocol,
     check_rule,
     check_superposition,
-    check_worlds_agree,
     check_zero_step,
-    kernel_steps,
 )
 
 __all__ = [

@@ -15,7 +15,7 @@ from gamedyn.games.symbolic import Game
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.method import as_method, step_cost
 from gamedyn.rules.named import methods, named
-from gamedyn.testing.conformance import RELATIVE, SOLVED, check_jacobians_agree, check_orbits_agree
+from gamedyn.testing.agreement import RELATIVE, SOLVED, check_jacobians_agree, check_orbits_agree
 
 __all__ = ["WORLDS", "Cell", "worlds_page", "worlds_row"]
 

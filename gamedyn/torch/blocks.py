@@ -18,7 +18,7 @@ from typing import Any
 import sympy as sp
 
 from gamedyn.games.field import Element, Field, Player, Scalar, Seed, total
-from gamedyn.maps.tape import Inverse, Node, Tape, forward, reverse, substitute
+from gamedyn.maps.tape import Inverse, Node, Tape, derivative_of, pullback_of
 
 Term = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -137,15 +137,10 @@ class BlockField(Field):
         return (self.mask(1, y) - self.mask(0, x)) / 2
 
     def derivative(self, fn: Callable[[Element], Element], z: Element, u: Element) -> Node:
-        w = self.tape.placeholder(z.size)
-        (tangent,) = forward([fn(w)], {w.index: u})
-        return substitute(tangent, {w.index: z})
+        return derivative_of(fn, z, u)
 
     def pullback(self, fn: Callable[[Element], Element], z: Element, u: Element | Seed) -> Node:
-        w = self.tape.placeholder(z.size)
-        image = fn(w)
-        (cotangent,) = reverse([image], [u(image) if callable(u) else u], [w])
-        return substitute(cotangent, {w.index: z})
+        return pullback_of(fn, z, u)
 
     def invert(self, fn: Callable[[Element], Element], rhs: Element, *, linear: bool) -> Node:
         return self.tape.invert(fn, rhs, linear)
