@@ -6,7 +6,8 @@ import importlib
 from typing import Any
 
 _NAMES = {
-    "gamedyn.claims.certificate": ("Certificate", "CertificateError", "certify"),
+    "gamedyn.claims.certificate": ("Certificate", "certify"),
+    "gamedyn.claims.errors": ("CertificateError",),
     "gamedyn.claims.certified_field": ("CertifiedField",),
     "gamedyn.claims.lower_bound": ("WorstLinear", "worst_linear"),
     "gamedyn.claims.operators": (

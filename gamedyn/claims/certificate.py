@@ -13,26 +13,7 @@ from gamedyn.claims.operators import OperatorClass, operator_class
 from gamedyn.games.field import NotInThisWorld
 from gamedyn.rules.method import Method, as_method
 
-__all__ = ["Certificate", "CertificateError", "certify"]
-
-
-class CertificateError(RuntimeError):
-    """The solver gave no certificate.
-
-    Parameters
-    ----------
-    status : str
-        The solver's status.
-    message : str
-
-    Attributes
-    ----------
-    status : str
-    """
-
-    def __init__(self, status: str, message: str) -> None:
-        self.status = status
-        super().__init__(message)
+__all__ = ["Certificate", "certify"]
 
 
 @dataclass(frozen=True, eq=False)

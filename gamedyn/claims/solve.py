@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from PEPit.tools.expressions_to_matrices import expression_to_matrices
 
-from gamedyn.claims.certificate import CertificateError
 from gamedyn.claims.certified_field import CertifiedField, leaves
+from gamedyn.claims.errors import CertificateError
 from gamedyn.games.field import total
 
 TOLERANCES = (1e-8, 1e-7, 1e-6)  # asked of CLARABEL in turn; what it cannot reach it calls "optimal_inaccurate"

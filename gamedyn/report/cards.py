@@ -303,7 +303,7 @@ def _memory(name: str, game: SymbolicGame) -> int:
 
 
 def _certified(name: str) -> str:
-    from gamedyn.claims.certificate import CertificateError, certify
+    from gamedyn.claims import CertificateError, certify
 
     cost = step_cost(named(name))
     if CERTIFIED_STEPS * cost.gradients > EVALUATIONS:
