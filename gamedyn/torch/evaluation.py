@@ -345,12 +345,16 @@ def _are_opposite(costs: Sequence[Tensor | None]) -> bool:
     """Whether the second of two costs was written as minus the first."""
     if len(costs) != 2 or costs[0] is None or costs[1] is None:
         return False
-    first, second = costs[0].grad_fn, costs[1].grad_fn
-    if first is None or second is None:
-        return False
+    first, second = costs[0], costs[1]
 
-    def negates(a: Any, b: Any) -> bool:
-        return a.name() == "NegBackward0" and a.next_functions[0][0] is b
+    def negates(a: Tensor, b: Tensor) -> bool:
+        # a node may have several outputs, such as the scalars of one vector
+        return (
+            a.grad_fn is not None
+            and b.grad_fn is not None
+            and a.grad_fn.name() == "NegBackward0"
+            and a.grad_fn.next_functions[0] == (b.grad_fn, b.output_nr)
+        )
 
     return negates(second, first) or negates(first, second)
 

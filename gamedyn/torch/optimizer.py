@@ -72,9 +72,10 @@ class GameOptimizer(torch.optim.Optimizer):
 
     Notes
     -----
-    Player i's field is multiplied by lrᵢ/η, lrᵢ the `lr` of its group and η the method's own, after the
-    preconditioner; so `torch.optim.lr_scheduler` works, on all groups or on one.  Step sizes inside transforms are
-    left alone.  A method without `lr` takes lrᵢ as the factor.
+    Where all groups have the same `lr`, every step size of the rule is multiplied by lr/η, η the method's own; where
+    they differ, player i's field is multiplied by lrᵢ/η after the preconditioner, and what a rule remembers of the field
+    keeps the factor of its step.  So `torch.optim.lr_scheduler` works, on all groups or on one.  Step sizes inside
+    transforms are left alone.  A method without `lr` takes lrᵢ as the factor.
 
     A rule is traced once, so that its formulas must not branch on values.  Layers with hidden state work: the running
     statistics of batch norm move at every run of the closure, and dropout draws anew at every run, so that an
@@ -113,7 +114,7 @@ class GameOptimizer(torch.optim.Optimizer):
         self.steps_done = 0
         self.passes, self.solves = Passes(), list[Solve]()
         self._memory: list[list[Any]] | None = None
-        self._plans: dict[bool, Plan] = {}
+        self._plans: dict[str, Plan] = {}
         self._pool = Pool()
         self._shared: SharedOutputs | None = None
         self._complete = False
@@ -168,7 +169,8 @@ class GameOptimizer(torch.optim.Optimizer):
         """
         self._refresh()
         scales = [float(g["lr"]) / self.own_lr for g in self.param_groups]
-        plan = self._plan(any(s != 1.0 for s in scales))
+        kind = "own" if all(s == 1.0 for s in scales) else "common" if len(set(scales)) == 1 else "apart"
+        plan = self._plan(kind)
         self.passes, self.solves = Passes(), []
         run = Closure(closure, self.parameters, self.passes)
         self._shared = run.shared
@@ -237,7 +239,7 @@ class GameOptimizer(torch.optim.Optimizer):
             yield
             return
         with torch.no_grad():
-            own = self._memory[: self._plan(False).rule_memory]
+            own = self._memory[: self._plan("own").rule_memory]
             kept = [b.clone() for b in self.parameters.blocks]
             memory = tuple(torch.cat([_filled(b, like) for b, like in zip(m, kept, strict=True)]) for m in own)
             shown = report(torch.cat(kept), memory).split([len(b) for b in kept])
@@ -272,10 +274,10 @@ class GameOptimizer(torch.optim.Optimizer):
                 target.fill_(block or 0.0)
         self.parameters.mark_changed()
 
-    def _plan(self, scaled: bool) -> Plan:
-        if scaled not in self._plans:
-            self._plans[scaled] = Plan(self.method, self.players, scaled=scaled)
-        return self._plans[scaled]
+    def _plan(self, kind: str) -> Plan:
+        if kind not in self._plans:
+            self._plans[kind] = Plan(self.method, self.players, steps=kind)
+        return self._plans[kind]
 
     def _refresh(self) -> None:
         """Take over parameters that were moved or replaced since the last step."""
@@ -360,6 +362,8 @@ def _as_groups(params: Groups) -> list[dict[str, Any]]:
                 f"entry {i} is a parameter; give one group of parameters per player, [G.parameters(), D.parameters()]"
             )
         group = dict(entry) if isinstance(entry, Mapping) else {"params": entry}
+        if unknown := sorted(set(group) - {"params", "lr", "name"}):
+            raise ValueError(f"group {i} has the settings {unknown}; give lr and name only, all else is the method's")
         group["params"] = list(group["params"])
         if odd := [p for p in group["params"] if not isinstance(p, Tensor) or not p.is_leaf]:
             raise TypeError(f"group {i} contains {type(odd[0]).__name__} objects that are no leaf tensors: {odd[0]!r}")

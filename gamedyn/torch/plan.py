@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import sympy as sp
@@ -29,8 +29,8 @@ class Plan:
     method : Method
         With numbers for its coefficients.
     players : sequence of Player
-    scaled : bool
-        Whether every player's field carries a factor of its own.
+    steps : {"own", "common", "apart"}
+        The rule's step sizes as they are, multiplied by a common factor, or every player's field by one of its own.
 
     Attributes
     ----------
@@ -40,13 +40,15 @@ class Plan:
         The step from the start, with the memory that the rule begins with, and every other one.  Outputs: z and memory.
     """
 
-    def __init__(self, method: Method, players: Sequence[Player], *, scaled: bool) -> None:
+    def __init__(self, method: Method, players: Sequence[Player], *, steps: str) -> None:
         self.scheduled = is_scheduled(method.rule)
         tape = Tape()
         base = BlockField(players, tape)
         traced = symbolic_coefficients(method.at(0)) if self.scheduled else method
         traced = map_numbers(traced, sp_number)
-        if scaled:
+        if steps == "common":
+            traced = traced.with_rule(_multiplied(traced.rule, sp.Symbol(f"{_SCALE}0", real=True), len(players)))
+        if steps == "apart":
             names = [sp.Symbol(f"{_SCALE}{i}", real=True) for i in range(len(players))]
             traced = traced.with_rule(per_player(traced.rule, tuple(names)))
         field = traced.field(base)
@@ -65,6 +67,26 @@ class Plan:
 
 
 _SCALE = "_scale_"
+_STEP_SIZES = ("lr", "extrapolation", "correction", "coupling", "ahead", "again")  # coefficients of v in a rule
+
+
+def _multiplied(rule: Any, factor: sp.Expr, n: int) -> Any:
+    """The rule with every step size multiplied by a factor, inside wrappers too; on its field where it has none."""
+    inner: Any = rule
+    changes: dict[str, Any] = {}
+    while is_dataclass(inner) and not any(f.name == "lr" for f in fields(inner)):
+        inner = getattr(inner, "rule", None)
+    if inner is None or not is_dataclass(inner):
+        return per_player(rule, (factor,) * n)
+    for f in fields(inner):
+        value = getattr(inner, f.name)
+        if f.name in _STEP_SIZES and value is not None:
+            changes[f.name] = sp_number(value) * factor
+    return _rebuilt(rule, inner, replace(inner, **changes))  # type: ignore[type-var]  # an instance, never a class
+
+
+def _rebuilt(rule: Any, old: Any, new: Any) -> Any:
+    return new if rule is old else replace(rule, rule=_rebuilt(rule.rule, old, new))
 
 
 def sp_number(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gamedyn.games.field import NotInThisWorld
+from gamedyn.games.linear import SINGULAR
+
 __all__ = ["DENSE_LIMIT", "Solve", "solve_cross", "solve_linear", "solve_nonlinear"]
 
 DENSE_LIMIT = 64  # up to this dimension linear systems are solved densely
 NEWTON_STEPS = 12
 MOST_ITERATIONS = 1000
+GROWN = 1e8  # growth of ‖r‖² at which conjugate gradients are not for this system
 
 Image = Callable[[list[Any]], list[Tensor]]
 
@@ -60,7 +65,10 @@ def _solve(apply: Callable[[Tensor], Tensor], rhs: Tensor, tolerance: float | No
         matrix = torch.stack([apply(e) for e in torch.eye(len(rhs), dtype=rhs.dtype, device=rhs.device)], dim=1)
         if not matrix.isfinite().all():
             return torch.full_like(rhs, torch.nan), Solve("dense", 0, float("nan"))
-        solution = torch.linalg.solve(matrix, rhs)
+        try:
+            solution = torch.linalg.solve(matrix, rhs)
+        except torch.linalg.LinAlgError as error:
+            raise NotInThisWorld("invert", "neural", SINGULAR) from error
         return solution, Solve("dense", 0, _relative(matrix @ solution - rhs, rhs))
     return _gmres(apply, rhs, _tolerance(tolerance, rhs))
 
@@ -89,7 +97,10 @@ def _gmres(apply: Callable[[Tensor], Tensor], rhs: Tensor, tolerance: float) -> 
         callback_type="pr_norm",
     )
     found = torch.as_tensor(solution, dtype=rhs.dtype, device=rhs.device)
-    return found, Solve("GMRES", len(residuals), residuals[-1] if residuals else 0.0)
+    left = residuals[-1] if residuals else 0.0
+    if left > 10 * tolerance:
+        warnings.warn(f"GMRES stopped at a relative residual of {left:.1e}, above {tolerance:.0e}", stacklevel=2)
+    return found, Solve("GMRES", len(residuals), left)
 
 
 def solve_cross(
@@ -126,10 +137,11 @@ def solve_cross(
     right = a - B(b)
     if opposite():
         x, Cx, solve = conjugate_gradients(complement, right, _tolerance(tolerance, a))
-    else:
-        x, solve = _solve(lambda p: complement(p)[0], right, tolerance)
-        Cx = C(x)
-    return [x, b - Cx], solve
+        if not solve.residual > _tolerance(tolerance, a):
+            return [x, b - Cx], solve
+    # not zero-sum, or only by the costs' values at this point: what conjugate gradients left, their residual says
+    x, solve = _solve(lambda p: complement(p)[0], right, tolerance)
+    return [x, b - C(x)], solve
 
 
 def conjugate_gradients(
@@ -154,7 +166,7 @@ def conjugate_gradients(
     Cx: Tensor | None = None
     rho = start = float(torch.dot(r, r))
     count = 0
-    while rho > tolerance**2 * start and count < min(len(rhs) * 2, MOST_ITERATIONS):
+    while start * GROWN > rho > tolerance**2 * start and count < min(len(rhs) * 2, MOST_ITERATIONS):
         Ap, Cp = apply(p)
         alpha = rho / float(torch.dot(p, Ap))
         Cx = alpha * Cp if Cx is None else Cx.add_(Cp, alpha=alpha)
@@ -195,7 +207,8 @@ def solve_nonlinear(
         residual = _relative(left, flat)
         # rounding has taken over where a step does not halve a small residual
         stalled = residual > best / 2 and best < 1e3 * smallest
-        if residual <= smallest or stalled or steps == NEWTON_STEPS or residual != residual:
+        settled = residual <= smallest and steps > 0  # a step much smaller than its point is a step all the same
+        if settled or stalled or steps == NEWTON_STEPS or residual != residual:
             return list(w.split(sizes)), Solve(f"Newton, {inner}", steps, residual)
         best = min(best, residual)
         correction, solve = _solve(lambda u, t=tangent: torch.cat(t(list(u.split(sizes)))), left, tolerance)  # type: ignore[misc]

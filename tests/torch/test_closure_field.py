@@ -184,3 +184,48 @@ def test_conjugate_gradients_hand_on_numbers_that_are_not_finite():
     x, _, solve = conjugate_gradients(lambda p: (p, p), torch.full((3,), torch.nan), 1e-6)
     assert x.isnan().all()
     assert solve.iterations == 0
+
+
+def test_scalars_of_one_vector_are_told_apart():
+    x, y = (torch.nn.Parameter(torch.tensor(v, dtype=torch.float64)) for v in (1.0, 2.0))
+
+    def closure():
+        gain, score = torch.stack([x * y + x**2, 3 * y**2 + x * y])
+        return gain, -score
+
+    opt = GameOptimizer([[x], [y]], gd.Simultaneous(0.1))
+    opt.step(closure)
+    assert (x.item(), y.item()) == pytest.approx((1 - 0.1 * 4, 2 + 0.1 * 13))
+    assert opt.passes.backward == 2
+
+
+def test_costs_that_add_to_zero_by_chance_are_solved_all_the_same():
+    rng = torch.Generator().manual_seed(0)
+    n = 70
+    A, M = (torch.randn(n, n, generator=rng, dtype=torch.float64) for _ in range(2))
+    x = torch.nn.Parameter(torch.zeros(n, dtype=torch.float64))
+    y = torch.nn.Parameter(torch.randn(n, generator=rng, dtype=torch.float64))
+    y0 = y.detach().clone()
+    opt = GameOptimizer([[x], [y]], gd.named("Competitive", lr=0.1))
+    opt.step(lambda: (x @ A @ y, x @ M @ y))
+    J = torch.zeros(2 * n, 2 * n, dtype=torch.float64)
+    J[:n, n:], J[n:, :n] = A, M.T
+    v = torch.cat([A @ y0, torch.zeros(n, dtype=torch.float64)])
+    direction = torch.linalg.solve(torch.eye(2 * n, dtype=torch.float64) + 0.1 * J, v)
+    expected = torch.cat([torch.zeros(n, dtype=torch.float64), y0]) - 0.1 * direction
+    assert (torch.cat([x, y]).detach() - expected).abs().max() < 1e-9
+    assert opt.last_solve.solver == "GMRES"
+
+
+def test_a_singular_system_is_refused_with_its_reason():
+    x, y = (torch.nn.Parameter(torch.tensor([v])) for v in (1.0, 2.0))
+    opt = GameOptimizer([[x], [y]], gd.named("Stackelberg"))
+    with pytest.raises(gd.NotInThisWorld, match="singular"):
+        opt.step(lambda: ((x * y).sum(), -(x * y).sum()))
+
+
+def test_an_implicit_step_much_smaller_than_its_point_is_taken():
+    x, y = (torch.nn.Parameter(torch.tensor([v])) for v in (1.0, 0.5))
+    opt = GameOptimizer([[x], [y]], gd.ProximalPoint(3e-7))
+    opt.step(lambda: ((x**2).sum() / 2, (y**2).sum() / 2))
+    assert x.item() < 1

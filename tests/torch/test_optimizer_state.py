@@ -236,3 +236,45 @@ def test_the_reported_point_is_the_one_of_the_step_map_and_the_iterate_goes_on(r
     assert torch.equal(point(), before)
     opt.step(closure)
     assert point() == pytest.approx(T(s, 7)[: len(before)], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "rule", [gd.Optimistic, gd.PastExtragradient, gd.EAGC, lambda lr: gd.alternating(gd.Optimistic(lr))]
+)
+def test_a_common_step_size_that_changes_is_that_of_a_schedule(rule):
+    rates = (0.1, 0.1, 0.02, 0.02, 0.05)
+    opt, closure, point = optimizer_on(general_game(), rule(0.1), Z0)
+    start = point()
+    for lr in rates:
+        for group in opt.param_groups:
+            group["lr"] = lr
+        opt.step(closure)
+    if rule is gd.EAGC:
+        T = [gd.StepMap(gd.EAGC(lr), general_game()) for lr in rates]
+        s = T[0].start(start)
+        for k, step in enumerate(T):
+            s = step(s, k)
+    else:
+        T = gd.StepMap(gd.scheduled(rule(0.1), "lr", rates), general_game())
+        s = T.start(start)
+        for k in range(len(rates)):
+            s = T(s, k)
+    assert point() == pytest.approx(s[: len(start)], abs=1e-12)
+
+
+def test_an_optimistic_step_after_a_drop_of_the_rate_goes_downhill():
+    x, y = (nn.Parameter(torch.tensor(v, dtype=torch.float64)) for v in (1.0, 1.0))
+    opt = GameOptimizer([[x], [y]], gd.Optimistic(0.1))
+    schedule = torch.optim.lr_scheduler.StepLR(opt, step_size=3, gamma=0.1)
+    seen = []
+    for _ in range(5):
+        opt.step(lambda: (x**2 / 2, y**2 / 2))
+        schedule.step()
+        seen.append(x.item())
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_settings_that_no_player_has_are_refused():
+    x, y = (nn.Parameter(torch.tensor(v)) for v in (1.0, 1.0))
+    with pytest.raises(ValueError, match="weight_decay"):
+        GameOptimizer([{"params": [x], "weight_decay": 0.1}, {"params": [y]}], gd.Simultaneous(0.1))
