@@ -83,6 +83,11 @@ class Field:
         """Whether every cost is known to be a polynomial of degree at most 2 (v is affine)."""
         return False
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all players move; not where the field is one player's part."""
+        return True
+
     # primitives, one implementation per world ------------------------------------------------
 
     def mask(self, i: int, u: Element) -> Element:
@@ -232,6 +237,10 @@ class DerivedField(Field):
         self.world = base.world
         self.players = base.players
 
+    @property
+    def is_whole(self) -> bool:
+        return self.base.is_whole
+
     def expected(self) -> Field:
         return self._over(self.base.expected())
 
@@ -313,6 +322,10 @@ class OnlyField(DerivedField):
     def __init__(self, base: Field, player: int) -> None:
         super().__init__(base)
         self.player = player
+
+    @property
+    def is_whole(self) -> bool:
+        return False
 
     def __call__(self, z: Element) -> Element:
         return self.base.part(self.player, z)

@@ -17,6 +17,7 @@ from gamedyn.maps.array_step import ArrayStep
 from gamedyn.maps.linear_step import as_float
 from gamedyn.maps.trace import run_step, start
 from gamedyn.rules.method import Method, map_numbers
+from gamedyn.rules.rule import report
 
 RANDOM = (
     "the step is random; for the mean field take gd.StepMap(method, oracle.mean_game), for the moments of the "
@@ -109,10 +110,8 @@ class RandomStep(ArrayStep):
         """The reported point, where that is another one than z."""
         z, *memory = np.split(s, len(self.sizes))
         method = self.method(k)
-        report = getattr(method.rule, "report", None)
-        shown = z if report is None else report(z, tuple(memory[: self._rule_memory]))
         with np.errstate(all="ignore"):
-            return self._field(k, method).leave(shown)
+            return report(method.rule, self._field(k, method).leave(z), tuple(memory[: self._rule_memory]))
 
     def run(self, s: np.ndarray, first: int, steps: int, scheduled: bool) -> np.ndarray:
         """No kernel: it would be that of a deterministic map."""

@@ -21,7 +21,7 @@ from gamedyn.maps.random_step import RANDOM, RandomStep
 from gamedyn.maps.trace import Trace, build_trace
 from gamedyn.maps.worlds import State, check_entered, state_world
 from gamedyn.rules.method import Method, as_method, coefficients, with_parameter
-from gamedyn.rules.rule import is_scheduled
+from gamedyn.rules.rule import is_scheduled, reporter
 
 __all__ = ["State", "StepMap"]
 
@@ -216,11 +216,11 @@ class StepMap:
     def point(self, s: State) -> Any:
         """The point that the method reports, `(d,)` or `(d, batch)`."""
         world, s = state_world(s)
-        report = getattr(self.method.rule, "report", None)
+        report = reporter(self.method.rule)
         if world == "neural":
             parts = self.neural.split(s)
-            z = parts[0] if report is None else report(parts[0], parts[1:])
-            return self.neural.leave(z) if self.changes_variables else z
+            z = self.neural.leave(parts[0]) if self.changes_variables else parts[0]
+            return z if report is None else report(z, parts[1:])
         if world == "exact":
             return self.exact.point(s)
         plain = report is None and not self.changes_variables

@@ -14,6 +14,7 @@ from gamedyn.games.functions import exact_number
 from gamedyn.games.transformed import unwrap
 from gamedyn.maps.tape import Node, Tape, derivative_of, forward, pullback_of, reachable, reverse
 from gamedyn.rules.method import Method, map_numbers
+from gamedyn.rules.rule import report
 
 
 class TraceField(Field):
@@ -194,7 +195,7 @@ def build_trace(method: Method, game: Any) -> Trace:
     z_next, memory_next, reported = run_step(method, F, z, memory, len(initial_rule))
     point = tape.input("point", z.size)
     inputs, outputs, initial = (z, *memory), (z_next, *memory_next), (*initial_rule, *initial_state)
-    return Trace(tape, inputs, outputs, initial, F.leave(reported), point, F.enter(point))
+    return Trace(tape, inputs, outputs, initial, reported, point, F.enter(point))
 
 
 def _initial(method: Method, F: Field, z: Element) -> tuple[tuple[Any, ...], tuple[Any, ...], Field]:
@@ -222,5 +223,4 @@ def run_step(
         field = method.preconditioner.field(F, state)
     z_next, own_next = method.rule.step(field, z, own)
     state_next = tuple(field.state) if method.preconditioner is not None else ()  # type: ignore[attr-defined]
-    report = getattr(method.rule, "report", None)
-    return z_next, (*own_next, *state_next), z if report is None else report(z, own)
+    return z_next, (*own_next, *state_next), report(method.rule, F.leave(z), own)

@@ -16,8 +16,9 @@ from gamedyn.games.field import NotInThisWorld
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.report import text
 from gamedyn.report.local import MethodReport, local_game, pick, report_method
-from gamedyn.rules.method import step_cost
+from gamedyn.rules.method import as_method, step_cost
 from gamedyn.rules.named import named
+from gamedyn.rules.rule import period
 from gamedyn.stability.equilibria import equilibria
 
 __all__ = ["Comparison", "Race", "compare", "measured_rate"]
@@ -268,7 +269,8 @@ def _race(name: str, method: Any, orbit: Orbit, game: Any, target: np.ndarray) -
             )
         except (NotInThisWorld, ValueError) as error:
             predicted = MethodReport(name, float(cost.gradients), cost.solves, reason=str(error).splitlines()[0])
-    measured = measured_rate(distance, orbit.steps, scale=float(np.linalg.norm(target)))
+    endless = period(as_method(method).rule) is None  # weights that never repeat: no rate to approach
+    measured = None if endless else measured_rate(distance, orbit.steps, scale=float(np.linalg.norm(target)))
     return Race(name, predicted, measured, float(cost.gradients), cost.solves, orbit, distance)
 
 

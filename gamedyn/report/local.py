@@ -25,6 +25,7 @@ from gamedyn.rules.method import as_method, label, map_numbers, step_cost
 from gamedyn.rules.named import coefficients as named_coefficients
 from gamedyn.rules.named import methods as by_name
 from gamedyn.rules.named import named
+from gamedyn.rules.rule import is_scheduled, period
 from gamedyn.stability.modulus import dominant_modulus, numeric_roots
 from gamedyn.stability.stable_steps import StableSteps
 from gamedyn.stability.steps import ZETA, BestStep, best_step, stable_steps, step_jacobian, step_polynomial
@@ -326,6 +327,10 @@ def _why(error: Exception) -> str:
 def _report(empty: MethodReport, T: StepMap, local: LocalGame, rates_only: bool) -> MethodReport:
     z, lr = local.origin, None if rates_only else _own_step(T)
     rho = multiplier = formula = region = best = None
+    if is_scheduled(T.method.rule) and local.is_numeric:
+        per_period = _leading(step_jacobian(T, z))  # refuses an aperiodic schedule with the reason
+        rho = abs(per_period) ** (1 / (period(T.method.rule) or 1))
+        return replace(empty, rho=rho, verdict=_verdict(rho, None, None))
     matrix = step_jacobian(T, z) if local.exact else T.test_jacobian(z)
     if local.is_numeric:
         multiplier = _leading(matrix)

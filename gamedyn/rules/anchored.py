@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from gamedyn.games.field import Element, Field, Scalar
-from gamedyn.rules.rule import Memory, at
+from gamedyn.rules.rule import Memory, at, refuse_report
 
 ONE = Fraction(1)
 RECURSION = 400  # steps from one remembered step to the next, well below Python's limit
@@ -78,8 +78,8 @@ class EAGC(Anchored):
         w  = P(z + (z₀ - z)/(k+2) - lr v(z))
         z+ = P(z + (z₀ - z)/(k+2) - lr v(w))
 
-    Two gradients per step; memory: z₀ - z.  On a monotone L-Lipschitz field and lr <= 1/(8L),
-    ‖v(z_k)‖² <= 260 L² ‖z₀ - z*‖²/(k+1)².
+    Two gradients per step; memory: z₀ - z.  On a monotone L-Lipschitz field and lr = 1/(8L),
+    ‖v(z_k)‖² <= 260 L² ‖z₀ - z*‖²/(k+1)²; smaller steps have a larger constant.
 
     Parameters
     ----------
@@ -167,7 +167,8 @@ class FEG(Anchored):
     lr : float or Symbol
         Step size, 1/L.
     rho : float or Symbol
-        Comonotonicity: ⟨v(z) - v(w), z - w⟩ >= rho ‖v(z) - v(w)‖²; 0 for a monotone field.
+        Comonotonicity, signed: ⟨v(z) - v(w), z - w⟩ >= rho ‖v(z) - v(w)‖²; 0 for a monotone field, negative for one
+        that is not.  `gd.certify(..., rho=r)` takes the same class as r = -rho > 0.
 
     References
     ----------
@@ -228,6 +229,9 @@ class halpern:
 
     rule: Any
     period = None
+
+    def __post_init__(self) -> None:
+        refuse_report("halpern", self.rule)
 
     def at(self, k: int) -> AnchoredStep:
         """The autonomous rule of step k."""

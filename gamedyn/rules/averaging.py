@@ -1,7 +1,8 @@
 """Averages of the iterates: what is reported, never what is stepped from.
 
-The average z̄ is kept as the memory z̄ - z.  These wrappers stand outermost; a report inside another wrapper
-is not asked for.
+The average z̄ is kept as the memory z̄ - z.  It is the average of points of the game: under a mirror map, of
+strategies and not of the dual vectors that the rule steps on.  Inside a wrapper that moves the point after the rule
+(lookahead, halpern, variance reduction, another average) these are refused.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from gamedyn.games.field import Element, Field, Scalar
-from gamedyn.rules.rule import Memory, at
+from gamedyn.rules.rule import Memory, at, refuse_report
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class exponential_average:
     rule: Any
     decay: Scalar
 
+    def __post_init__(self) -> None:
+        refuse_report("exponential_average", self.rule)
+
     def init(self, F: Field, z: Element) -> Memory:
         """The average is the start."""
         return (0 * z, *self.rule.init(F, z))
@@ -45,7 +49,7 @@ class exponential_average:
         """One update."""
         offset, *own = memory
         new, after = self.rule.step(F, z, tuple(own))
-        return new, (self.decay * (offset + z - new), *after)
+        return new, (self.decay * (offset + F.leave(z) - F.leave(new)), *after)
 
     def report(self, z: Element, memory: Memory) -> Element:
         """z̄."""
@@ -81,6 +85,9 @@ class averaged:
 
     rule: Any
     period = None
+
+    def __post_init__(self) -> None:
+        refuse_report("averaged", self.rule)
 
     def at(self, k: int) -> exponential_average:
         """The autonomous rule of step k."""

@@ -13,7 +13,7 @@ from gamedyn.games.coefficients import list_coefficients, map_coefficients
 from gamedyn.games.field import DerivedField, Element, Field, Player, Seed
 from gamedyn.games.linear import LinearField
 from gamedyn.rules.preconditioners import Preconditioner
-from gamedyn.rules.rule import at, has_field, is_scheduled, replace_in_rule
+from gamedyn.rules.rule import at, has_field, is_scheduled, period, replace_in_rule
 from gamedyn.rules.transforms import Transform
 
 
@@ -279,6 +279,8 @@ def _any_number(value: Any) -> float:
 def step_cost(method: Any, n_players: int = 2) -> StepCost:
     """What one step of a method costs on a game of `n_players`, counted by running it.
 
+    The mean over a period of a schedule; of a schedule that never repeats, its second step.
+
     Examples
     --------
     >>> import gamedyn as gd
@@ -288,6 +290,12 @@ def step_cost(method: Any, n_players: int = 2) -> StepCost:
     17/2
     """
     method = as_method(method)
+    count = period(method.rule)
+    costs = [_one_step(method.at(k), n_players) for k in ([1] if count is None else range(count))]
+    return StepCost(sum((c.gradients for c in costs), sp.Rational(0)) / len(costs), max(c.solves for c in costs))
+
+
+def _one_step(method: Method, n_players: int) -> StepCost:
     players = [Player(f"p{i}", i, i + 1) for i in range(n_players)]
     counter = CountingField(LinearField(players, hessians=[np.zeros((n_players, n_players))] * n_players))
     numeric = map_numbers(Method(method.rule, *method.transforms), _any_number)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from gamedyn.games.field import DerivedField, Element, Field, Scalar, total
 from gamedyn.rules.transforms import Transform
 
-TINY = 1e-150  # added to a norm that may vanish; its square is still a number
+TINY = 1e-30  # added to a squared norm that may vanish; a number in float32 as well
 
 
 @dataclass(frozen=True)

@@ -334,6 +334,10 @@ class PreconditionedPart(DerivedField):
         super().__init__(parent)
         self.parent, self.player = parent, player
 
+    @property
+    def is_whole(self) -> bool:
+        return False
+
     def __call__(self, z: Element) -> Element:
         return self.parent.part(self.player, z)
 

@@ -68,6 +68,10 @@ class autonomous:
         """One update."""
         return self.stopped.step(F, z, memory)
 
+    def report(self, z: Element, memory: Memory) -> Element:
+        """The rule's report."""
+        return report(self.stopped, z, memory)
+
 
 def replace_in_rule(rule: Any, owner: str, name: str, value: Any) -> Any:
     """The rule with the field `name` replaced in it or in a rule that it wraps; None where there is none."""
@@ -83,10 +87,32 @@ def has_field(part: Any, owner: str, name: str) -> bool:
     return owner in ("", type(part).__name__) and is_dataclass(part) and any(f.name == name for f in fields(part))
 
 
+def reporter(rule: Any) -> Any:
+    """The `report` of a rule, or of a rule inside wrappers that hand points and memory on; None where there is none."""
+    own = getattr(rule, "report", None)
+    if own is not None or not getattr(rule, "hands_on_report", False):
+        return own
+    return reporter(rule.rule)
+
+
 def report(rule: Any, z: Element, memory: Memory) -> Element:
     """The point that the method reports; the iterate itself unless the rule says otherwise."""
-    method = getattr(rule, "report", None)
+    method = reporter(rule)
     return z if method is None else method(z, memory)
+
+
+def refuse_report(wrapper: str, rule: Any) -> None:
+    """Refuse a rule that reports an average, inside a wrapper that moves the point afterwards.
+
+    Raises
+    ------
+    ValueError
+    """
+    if reporter(rule) is not None:
+        raise ValueError(
+            f"{wrapper} moves the point after the rule, which then reports the average of other points; "
+            f"averages stand outermost: averaged({wrapper}(rule, ...))"
+        )
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gamedyn.games.field import DerivedField, Element, Field, OnlyField, Scalar
-from gamedyn.rules.rule import Memory, at, period
+from gamedyn.games.field import DerivedField, Element, Field, Scalar
+from gamedyn.rules.rule import Memory, at, period, refuse_report
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class variance_reduced:
     def __post_init__(self) -> None:
         if isinstance(self.every, bool) or int(self.every) != self.every or self.every < 1:
             raise ValueError(f"variance_reduced needs every >= 1 steps between snapshots, an integer, got {self.every}")
+        refuse_report("variance_reduced", self.rule)
 
     def at(self, k: int) -> corrected:
         """The autonomous rule of step k: with a fresh snapshot or the one in memory."""
@@ -134,7 +135,7 @@ class CorrectedField(DerivedField):
 
 
 def _refuse_inside_alternating(F: Field) -> None:
-    if isinstance(F, OnlyField):
+    if not F.is_whole:
         raise ValueError(
             "variance_reduced stands inside alternating, where each player would compare with a snapshot of its own "
             "coordinates and the present ones of the others; write variance_reduced(alternating(rule), every)"

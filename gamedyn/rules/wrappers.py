@@ -9,7 +9,7 @@ from typing import Any
 
 from gamedyn.games.field import Element, Field, Scalar, total
 from gamedyn.rules.basic import Simultaneous
-from gamedyn.rules.rule import Memory, at, period, replace_in_rule
+from gamedyn.rules.rule import Memory, at, period, refuse_report, replace_in_rule
 from gamedyn.rules.scaling import ScaledField
 
 
@@ -44,6 +44,7 @@ class alternating:
     rule: Any
     order: tuple[int, ...] | None = None
     steps: tuple[int, ...] | None = None
+    hands_on_report = True
 
     def _moves(self, F: Field) -> list[int]:
         n = len(F.players)
@@ -93,7 +94,8 @@ class lookahead:
         w  = k steps of the rule from z
         z+ = P(z + alpha (w - z))
 
-    Costs k times the rule's gradients.  The rule's memory runs on through the inner steps.
+    Costs k times the rule's gradients.  The rule's memory runs on through the inner steps; a schedule inside counts the
+    outer ones.  On random fields the inner steps see one sample each step of the whole, or draw at every evaluation.
 
     Parameters
     ----------
@@ -115,6 +117,7 @@ class lookahead:
     def __post_init__(self) -> None:
         if int(self.k) < 1:
             raise ValueError(f"lookahead needs k >= 1 inner steps, got {self.k}")
+        refuse_report("lookahead", self.rule)
 
     def init(self, F: Field, z: Element) -> Memory:
         """The rule's memory."""
@@ -159,6 +162,7 @@ class per_player:
 
     rule: Any
     scales: tuple[Scalar, ...]
+    hands_on_report = True
 
     def init(self, F: Field, z: Element) -> Memory:
         """The rule's memory."""
@@ -192,6 +196,7 @@ class scheduled:
     rule: Any
     parameter: str
     values: Callable[[int], Scalar] | tuple[Scalar, ...]
+    hands_on_report = True
 
     def at(self, k: int) -> Any:
         """The autonomous rule of step k."""

@@ -85,6 +85,8 @@ def check_rule(rule: Any, *, worlds: Sequence[str] = ("exact", "test", "array", 
             outcomes[name] = f"does not apply: {reason.reason}"
         except AssertionError as failure:
             failures.append(f"  {name}: {failure}")
+        except Exception as error:  # whatever a user's rule raises
+            failures.append(f"  {name}: raised {type(error).__name__}: {error}")
     if failures:
         raise AssertionError("\n".join([f"{rule!r} does not conform:", *failures]))
     return Report(rule, outcomes)

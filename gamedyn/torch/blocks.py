@@ -153,6 +153,13 @@ class BlockField(Field):
         w = self.tape.placeholder(u.size)
         return self.tape.make("invert", (u,), CrossInverse(w, w + lr * self.cross_jvp(z, w), True), u.size)
 
+    def expected(self) -> Field:
+        """Absent."""
+        raise self.missing(
+            "expected",
+            "a closure gives a batch and not the mean of all; train with neural.GAN, whose oracle knows it",
+        )
+
     def primal(self, y: Element) -> Node:
         """Absent."""
         raise self.missing("primal", "the parameters of networks have no constraints, so there is no mirror map")

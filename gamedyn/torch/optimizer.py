@@ -13,6 +13,7 @@ from gamedyn.games.coefficients import free_symbols
 from gamedyn.maps.tape import Node
 from gamedyn.rules.method import Method, as_method
 from gamedyn.rules.named import named
+from gamedyn.rules.rule import reporter
 from gamedyn.torch.evaluation import Closure, Passes
 from gamedyn.torch.lazy import Block, Sum
 from gamedyn.torch.machine import Machine
@@ -73,8 +74,8 @@ class GameOptimizer(torch.optim.Optimizer):
     Notes
     -----
     Where all groups have the same `lr`, every step size of the rule is multiplied by lr/η, η the method's own; where
-    they differ, player i's field is multiplied by lrᵢ/η after the preconditioner, and what a rule remembers of the field
-    keeps the factor of its step.  So `torch.optim.lr_scheduler` works, on all groups or on one.  Step sizes inside
+    they differ, player i's field is multiplied by lrᵢ/η after the preconditioner, and what a rule remembers of the
+    field keeps the factor of its step.  So `torch.optim.lr_scheduler` works, on all groups or on one.  Step sizes in
     transforms are left alone.  A method without `lr` takes lrᵢ as the factor.
 
     A rule is traced once, so that its formulas must not branch on values.  Layers with hidden state work: the running
@@ -234,7 +235,7 @@ class GameOptimizer(torch.optim.Optimizer):
         ...     abs(x.item()) + abs(y.item()) < 1e-2
         True
         """
-        report = getattr(self.method.rule, "report", None)
+        report = reporter(self.method.rule)
         if report is None or self._memory is None:
             yield
             return
