@@ -129,3 +129,17 @@ def test_an_entropic_method_without_constraints_or_on_a_ball_says_why():
         StepMap(gd.Method(gd.Simultaneous(0.1), gd.entropic()), ball_game()).start(GAMES["ball"][1][0])
     with pytest.raises(NotInThisWorld, match="once"):
         StepMap(gd.Method(gd.Simultaneous(0.1), gd.entropic(), gd.entropic()), GAMES["rps"][0]).dim  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "rule", [gd.ProximalPoint(2.0), gd.AcceleratedProximalPoint(2.0), gd.alternating(gd.ProximalPoint(2.0))]
+)
+def test_a_resolvent_under_constraints_is_refused_in_every_world(rule):
+    import sympy as sp
+    import torch
+
+    game = gd.zero_sum("x*y", min="x", max="y").constrained({"x": (1, 2), "y": (-1, 1)})
+    for z in ([1.5, 0.5], [sp.Rational(3, 2), sp.Rational(1, 2)], torch.tensor([1.5, 0.5], dtype=torch.float64)):
+        T = gd.StepMap(rule, game)
+        with pytest.raises(gd.NotInThisWorld, match="normal cone"):
+            (T.at(0))(T.at(0).start(z))

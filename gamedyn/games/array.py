@@ -40,6 +40,10 @@ class ArrayField(Field):
     def is_quadratic(self) -> bool:
         return self.source.is_quadratic
 
+    @property
+    def is_constrained(self) -> bool:
+        return bool(self.geometry.sets)
+
     def _call(self, function: VectorFunction, *arguments: Element) -> np.ndarray:
         return function.numpy(*arguments, [self.params[s] for s in function.parameters])
 

@@ -65,6 +65,10 @@ class TorchField(Field):
         self.residual: float | None = None
         self.geometry = Geometry((), self.players[-1].stop) if geometry is None else geometry
 
+    @property
+    def is_constrained(self) -> bool:
+        return bool(self.geometry.sets) or self._project is not None
+
     def mask(self, i: int, u: Element) -> Tensor:
         import torch
 

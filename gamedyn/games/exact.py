@@ -104,6 +104,10 @@ class ExactField(Field):
             is_affine(column(self.gradient_function(i).outputs), column(self.symbols)) for i in range(len(self.players))
         )
 
+    @property
+    def is_constrained(self) -> bool:
+        return bool(self.geometry.sets)
+
     # the Field protocol ------------------------------------------------------------------------
 
     def mask(self, i: int, u: Element) -> Element:

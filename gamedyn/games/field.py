@@ -16,6 +16,12 @@ Seed = Callable[[Element], Element]
 Scalar = Any  # int, float, or a SymPy number or symbol
 
 
+CONSTRAINED = (
+    "with constraints it is the resolvent of v and their normal cone, not the projection of that of v; take an "
+    "explicit method, or entropic()"
+)
+
+
 class Player(NamedTuple):
     """One player: its name, its variables and the slice of the joint state that it owns."""
 
@@ -87,6 +93,11 @@ class Field:
     def is_whole(self) -> bool:
         """Whether all players move; not where the field is one player's part."""
         return True
+
+    @property
+    def is_constrained(self) -> bool:
+        """Whether `point` is more than the identity."""
+        return False
 
     # primitives, one implementation per world ------------------------------------------------
 
@@ -219,6 +230,8 @@ class Field:
 
     def resolvent(self, lr: Scalar, z: Element) -> Element:
         """The w with w + lr v(w) = z."""
+        if self.is_constrained:
+            raise self.missing("resolvent", CONSTRAINED)
         return self.invert(lambda w: w + lr * self(w), z, linear=False)
 
     def missing(self, operation: str, reason: str) -> NotInThisWorld:
@@ -240,6 +253,10 @@ class DerivedField(Field):
     @property
     def is_whole(self) -> bool:
         return self.base.is_whole
+
+    @property
+    def is_constrained(self) -> bool:
+        return self.base.is_constrained
 
     def expected(self) -> Field:
         return self._over(self.base.expected())

@@ -90,6 +90,10 @@ class LinearField(Field):
     def vjp(self, z: Element, u: Element) -> Element:
         return self.jacobian.T @ u
 
+    @property
+    def is_constrained(self) -> bool:
+        return self.centring is not None and self.mirror is None
+
     def point(self, z: Element) -> Element:
         return z if self.centring is None else self.centring @ z
 

@@ -53,6 +53,10 @@ class RandomField(Field):
     def is_quadratic(self) -> bool:
         return self._like.is_quadratic
 
+    @property
+    def is_constrained(self) -> bool:
+        return self._like.is_constrained
+
     # samples ---------------------------------------------------------------------------------------
 
     def _next(self) -> int:
@@ -215,6 +219,10 @@ class AverageField(Field):
     @property
     def is_quadratic(self) -> bool:
         return all(f.is_quadratic for f in self.fields)
+
+    @property
+    def is_constrained(self) -> bool:
+        return self.fields[0].is_constrained
 
     def _mean(self, values: Any) -> Element:
         return total(values) / len(self.fields)

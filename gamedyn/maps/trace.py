@@ -37,6 +37,10 @@ class TraceField(Field):
     def is_quadratic(self) -> bool:
         return self.source.is_quadratic
 
+    @property
+    def is_constrained(self) -> bool:
+        return bool(self.source.geometry.sets)
+
     def mask(self, i: int, u: Element) -> Node:
         p = self.players[i]
         return self.tape.diagonal(tuple(sp.Integer(p.start <= k < p.stop) for k in range(u.size)), u)

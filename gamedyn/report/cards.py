@@ -40,7 +40,9 @@ A step is priced in evaluations of all players' gradients; a Jacobian product co
 is that of the step on v(z) = λz; stable steps are those at which all its roots lie inside the unit disc, at the
 rotation f = xy and at the potential game f = x²/2 - y²/2 (min over x, max over y). The certified worst case is that of
 ‖z_{CERTIFIED_STEPS} - z*‖²/‖z₀ - z*‖² over all {CERTIFIED_MU:g}-strongly monotone, {CERTIFIED_L:g}-Lipschitz fields
-at the step {CERTIFIED_STEP:g}: the upper bound of a semidefinite program, and the worst normal linear field below it.
+at the step {CERTIFIED_STEP:g}: the upper bound of a semidefinite program, and below it what the worst linear field
+found attains. Where a best rate is attained by a whole interval of steps, one of them is shown. A dash says why there
+is no answer.
 """
 
 

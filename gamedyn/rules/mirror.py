@@ -51,6 +51,10 @@ class entropic(Transform):
 class EntropicField(DerivedField):
     """v(∇ψ*(y))."""
 
+    @property
+    def is_constrained(self) -> bool:
+        return False
+
     def __call__(self, z: Element) -> Element:
         return self.base(self.base.primal(z))
 

@@ -71,8 +71,8 @@ class LEAD:
 
     References
     ----------
-    .. [1] R. Askari Hemmat, A. Mitra, G. Lajoie, I. Mitliagkas, LEAD: least-action dynamics for min-max
-       optimization, TMLR 2023, arXiv:2010.13846.
+    .. [1] R. Askari Hemmat, A. Mitra, G. Lajoie, I. Mitliagkas, LEAD: min-max optimization from a physical
+       perspective, TMLR 2023, arXiv:2010.13846.
     """
 
     lr: Scalar

@@ -51,7 +51,7 @@ def spectral_radius(T: StepMap, z: Any) -> Any:
     """The largest modulus of the eigenvalues of DT at a fixed point.
 
     Exact where the game, the method and the point are (no Python float anywhere) and the dominant modulus has
-    a closed form; a float otherwise.
+    a closed form; a float otherwise.  Of a periodic schedule it is that of a whole period of steps.
 
     Parameters
     ----------

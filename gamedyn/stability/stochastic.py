@@ -173,6 +173,14 @@ class _Moments:
 
     def __init__(self, T: StepMap, z: Any, noise: Any, sampling: str) -> None:
         refuse_preconditioner(T)
+        base, _ = unwrap(T.game)
+        if getattr(base, "constraints", ()):
+            raise NotInThisWorld(
+                "moments",
+                "analysis",
+                "a projected or mirrored step is no affine map of the noise; simulate a batch of orbits, or take the "
+                "game without constraints where its equilibrium lies inside them",
+            )
         self.T, self.d = T, T.game.dim
         self.z = np.array([float(e) for e in z])
         if self.z.shape != (self.d,):

@@ -209,7 +209,7 @@ class GameOptimizer(torch.optim.Optimizer):
         ``fake = opt.once(G, noise)`` in the place of ``fake = G(noise)`` then runs the generator forward and backward
         once per step.  Outside of a step it is module(*args).  Hidden state of the module, such as the running
         statistics of batch norm, moves only when it is computed, and it must not draw random numbers that the closure
-        wants anew.
+        wants anew.  Switch between train() and eval() outside of the closure.
 
         Parameters
         ----------

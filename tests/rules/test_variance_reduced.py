@@ -128,7 +128,8 @@ def test_additive_noise_cancels(name, sampling):
 
 def test_a_snapshot_costs_one_full_gradient_and_an_evaluation_two():
     wrapped = gd.variance_reduced(gd.Extragradient(0.1), 3)
-    assert gd.step_cost(wrapped).gradients == 5
+    assert gd.step_cost(wrapped.at(0)).gradients == 5
+    assert gd.step_cost(wrapped).gradients * 3 == 5 + 4 + 4  # over a period
     assert gd.step_cost(wrapped.at(1)).gradients == 4
 
 

@@ -330,3 +330,10 @@ def test_too_many_combinations_or_coordinates_are_refused_with_their_number():
 def test_a_result_prints_itself():
     T = gd.StepMap(gd.Extragradient(0.5), BILINEAR)
     assert "mean-square radius 0.8125" in repr(gd.stationary(T, [0, 0], 1.0))
+
+
+@pytest.mark.parametrize("layers", [(), (gd.entropic(),)])
+def test_moments_under_constraints_are_refused(layers):
+    T = gd.StepMap(gd.Method(gd.Extragradient(0.25), *layers), gd.games.matching_pennies())
+    with pytest.raises(gd.NotInThisWorld, match="simulate a batch"):
+        gd.stationary_covariance(T, [0.5] * 4, 0.02**2)
