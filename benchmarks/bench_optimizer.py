@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -28,19 +27,6 @@ ANSWER_LR = 1e-2
 STEPS = 5
 LATENT = 64
 PAIRS = 9
-
-
-@dataclass(frozen=True)
-class Competitive:
-    """z+ = z - lr (I + lr J_off)⁻¹ v(z), the rule of docs/write-a-method.md."""
-
-    lr: Any
-
-    def init(self, F: Any, z: Any) -> tuple[Any, ...]:
-        return ()
-
-    def step(self, F: Any, z: Any, memory: Any) -> Any:
-        return F.point(z - self.lr * F.solve(z, self.lr, F(z), cross=True)), memory
 
 
 class Setting:
@@ -199,7 +185,7 @@ def unrolled_torchopt(s: Setting) -> Callable[[], Any]:
 
 
 def competitive_ours(s: Setting) -> Callable[[], Any]:
-    opt = GameOptimizer(s.parameters(), Competitive(LR * 10), tolerance=1e-6)
+    opt = GameOptimizer(s.parameters(), gd.named("Competitive", lr=LR * 10), tolerance=1e-6)
 
     def step() -> Any:
         opt.step(s.zero_sum)
