@@ -119,7 +119,8 @@ def certify(
         Transforms without derivatives, wrappers and schedules, periodic or not, are fine.
     mu, L, beta, rho : float, optional
         The class by its constants: strong monotonicity and Lipschitz constant (`Monotone`); cocoercivity
-        (`Cocoercive`, with mu); negative comonotonicity (`NegativelyComonotone`, with L).  None: monotone.
+        (`Cocoercive`, with mu); negative comonotonicity (`NegativelyComonotone`, with L), positive here where `FEG`
+        takes a negative rho.  None: monotone.
     operator : OperatorClass, optional
         The class itself, in place of constants.
     steps : int
