@@ -11,7 +11,7 @@ import gamedyn as gd
 from gamedyn.testing.worlds import HEAD, WORLDS, worlds_page, worlds_row
 
 PAGE = (Path(__file__).parents[1] / "docs" / "worlds.md").read_text("utf-8")
-MEASURED = ("Extragradient", "Alternating", "SOS", "OptimisticAdam", "MirrorProx")
+MEASURED = ("Extragradient", "Alternating", "AveragedExtragradient", "SOS", "OptimisticAdam", "MirrorProx")
 
 
 def table(page: str) -> dict[str, list[str]]:
@@ -38,11 +38,15 @@ def test_worlds_agree_to_the_standing_tolerance_wherever_the_page_has_a_number()
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_what_the_page_says_of_a_method_is_measured_again(name):
-    for cell, shown in zip(worlds_row(name).values(), table(PAGE)[name], strict=True):
+    """Differences between worlds are rounding and vary by machine; a margin is printed with two digits."""
+    agreed = 1e-9 if "Proximal" in name else 1e-11
+    for (world, cell), shown in zip(worlds_row(name).items(), table(PAGE)[name], strict=True):
         if cell.gap is None:
             assert shown == cell.reason
+        elif world == "certified":
+            assert abs(float(shown) - cell.gap) <= 1e-4 + 1e-1 * float(shown)
         else:
-            assert re.fullmatch(r"[\d.e+-]+", shown)
+            assert max(cell.gap, float(shown)) <= agreed
 
 
 @pytest.mark.slow

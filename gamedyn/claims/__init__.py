@@ -1,4 +1,4 @@
-"""What is claimed about methods: worst cases over whole classes of games, bracketed from both sides."""
+"""What is claimed about methods: worst cases over whole classes of fields, bracketed from both sides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates: what a method does in N steps at worst, over every game of a class in every dimension."""
+"""Certificates: what a method does in N steps at worst, over every field of a class in every dimension."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class Certificate:
     Attributes
     ----------
     value : float
-        The certificate: the dual value of the semidefinite program, an upper bound for every game of the class.
+        The certificate: the dual value of the semidefinite program, an upper bound for every field of the class,
+        and so for every game whose field is in it.
     lower : float
-        What the worst linear field found in the class attains, a lower bound of the worst case.
+        What the worst linear field found in the class attains, a lower bound of the worst case over fields.
     primal : float
         The program's primal value, equal to `value` up to the solver's tolerance.  It belongs to a point set that
         meets the conditions of the class, and to a member of the class if these are exact.
@@ -102,14 +103,15 @@ def certify(
     constrained: bool = False,
     solver: str = "CLARABEL",
 ) -> Certificate:
-    """The N-step worst case of a method over every game of a class, certified by semidefinite programming.
+    """The N-step worst case of a method over every field of a class, and so every game, by semidefinite programming.
 
         sup  |z_N - z*|² / |z_0 - z*|²      over fields v of the class, starts z_0, dimensions
 
     The method object is the one that runs in every other world: the rule is stepped on unknown vectors, and what
     the class says about them is a semidefinite program.  Its size grows with the number of field evaluations,
-    its time about with the fourth power.  Beside the upper bound stands what the worst linear field of the class
-    attains.
+    its time about with the fourth power.  Beside the upper bound stands what the worst linear field found in the
+    class attains.  That field may be no game's, such as a rotation within the variables of one player, so that the
+    worst case over games alone may be smaller than `lower`.
 
     Parameters
     ----------
@@ -117,7 +119,8 @@ def certify(
         Transforms without derivatives, wrappers and schedules, periodic or not, are fine.
     mu, L, beta, rho : float, optional
         The class by its constants: strong monotonicity and Lipschitz constant (`Monotone`); cocoercivity
-        (`Cocoercive`, with mu); negative comonotonicity (`NegativelyComonotone`, with L).  None: monotone.
+        (`Cocoercive`, with mu); negative comonotonicity (`NegativelyComonotone`, with L), positive here where `FEG`
+        takes a negative rho.  None: monotone.
     operator : OperatorClass, optional
         The class itself, in place of constants.
     steps : int
@@ -128,7 +131,8 @@ def certify(
     players : int
         Matters to methods that treat players apart, such as `alternating`.
     constrained : bool
-        Also over closed convex sets C of constraints, from z_0 in C, with `F.point` the projection on C.
+        Also over closed convex sets C of constraints, from z_0 in C, with `F.point` the projection on C.  Not for
+        methods with a resolvent.
     solver : str
         A solver of cvxpy for semidefinite programs.
 
@@ -141,11 +145,16 @@ def certify(
     ValueError
         If the class, `steps`, `metric` or the solver make no sense, or a coefficient of the method is a symbol.
     NotInThisWorld
-        If the method has a preconditioner or needs derivatives of the field.
+        If the method has a preconditioner, needs derivatives of the field, or has a resolvent under constraints.
     CertificateError
         If the solver's status is anything but "optimal"; e.g. the ratio is unbounded over the class.
     ImportError
         Without the extra `gamedyn[theory]`.
+
+    Notes
+    -----
+    Threads may call it: programs are solved one after another, since PEPit keeps one problem per process.  A PEPit
+    problem of the caller's own is left as it was, unless another thread works on it meanwhile.
 
     References
     ----------

@@ -6,6 +6,8 @@ field of the class in any dimension.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
@@ -29,7 +31,23 @@ NO_ORIGIN = (
     "the method depends on where the origin lies, and a class of operators has none; form every point as an earlier "
     "point plus field values and velocities"
 )
+NO_RESOLVENT = (
+    "with constraints the resolvent of a game is that of v alone, projected afterwards, which need not rest at an "
+    "equilibrium on the constraints; leave constrained=True out, or certify a method that evaluates v"
+)
 NO_COORDINATES = "the dimension is not fixed, so a vector has no coordinates"
+
+
+class SilentProblem(PEP):
+    """A PEPit problem without the warnings that PEPit prints when asked for none; `solve` judges them itself.
+
+    Only the check after the solver writes them, so that standard output is away for milliseconds.
+    """
+
+    def check_feasibility(self, *args: Any, **kwargs: Any) -> Any:
+        """PEPit's dual value."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            return super().check_feasibility(*args, **kwargs)
 
 
 class PairwiseOperator(PEPFunction):
@@ -82,7 +100,7 @@ class CertifiedField(Field):
     """An unknown field of an operator class, with its equilibrium z* at 0.
 
         F(z)                 a new vector v(z), tied to all others by the conditions of the class
-        F.resolvent(lr, z)   w = z - lr g with (w, g) in the graph of v
+        F.resolvent(lr, z)   w = z - lr g with (w, g) in the graph of v; absent under constraints
         F.mask(i, u)         the part of u in the subspace of player i; parts of different players are orthogonal
         F.point(z)           z, or the projection on an unknown closed convex set
 
@@ -112,7 +130,7 @@ class CertifiedField(Field):
             raise ValueError(f"a certified field needs players >= 1, got {players}")
         self.players = tuple(Player(f"player {i}", i, i + 1) for i in range(int(players)))
         self.operator = operator
-        self.problem = PEP()
+        self.problem = SilentProblem()
         self.v = declare(self.problem, operator)
         self.z0 = self.problem.set_initial_point(name="z0")
         self.problem.set_initial_condition(self.z0**2 <= 1)
@@ -152,6 +170,8 @@ class CertifiedField(Field):
         """
         if linear:
             raise self.missing("solve", NO_DERIVATIVES)
+        if self.set is not None:
+            raise self.missing("resolvent", NO_RESOLVENT)
         unknown = origin()
         unknown.decomposition_dict = {unknown: 1}
         value = Point()

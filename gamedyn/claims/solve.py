@@ -12,13 +12,15 @@ is asked for M - δI instead, and (1) is then checked as it stands.
 from __future__ import annotations
 
 import contextlib
-import io
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PEPit import PEP, BlockPartition, Constraint, Expression, Point, PSDMatrix
+from PEPit import Function as PEPFunction
 from PEPit.tools.expressions_to_matrices import expression_to_matrices
 
 from gamedyn.claims.certified_field import CertifiedField, leaves
@@ -28,6 +30,32 @@ from gamedyn.games.field import total
 TOLERANCES = (1e-8, 1e-7, 1e-6)  # asked of CLARABEL in turn; what it cannot reach it calls "optimal_inaccurate"
 ATTEMPTS = 3  # each with δ raised by what the last proof missed; δ costs about δ tr(G) in the bound
 GAP = 1e-5  # relative duality gap accepted where no margin is possible, so that the bound is unchecked
+
+LOCK = threading.RLock()
+STATE: tuple[tuple[Any, str], ...] = (
+    *((c, "counter") for c in (BlockPartition, Constraint, Expression, PEPFunction, PEP, Point, PSDMatrix)),
+    (BlockPartition, "list_of_partitions"),
+    (Expression, "list_of_leaf_expressions"),
+    (PEPFunction, "list_of_functions"),
+    (Point, "list_of_leaf_points"),
+)
+"""Where PEPit keeps the one problem that it knows: attributes of its classes, which every new problem replaces."""
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Certificates one at a time, and what PEPit knew of another problem put back afterwards.
+
+    A problem that the caller builds in the same thread goes on as if nothing had happened.  One in another thread
+    does not: it shares PEPit's state meanwhile.
+    """
+    with LOCK:
+        kept = [(owner, name, getattr(owner, name)) for owner, name in STATE]
+        try:
+            yield
+        finally:
+            for owner, name, value in kept:
+                setattr(owner, name, value)
 
 
 @dataclass(frozen=True)
@@ -68,6 +96,11 @@ def worst_case(pose: Callable[[], tuple[CertifiedField, Any]], solver: str) -> S
         If the solver is not installed.
     """
     _refuse_missing(solver)
+    with alone():
+        return _worst_case(pose, solver)
+
+
+def _worst_case(pose: Callable[[], tuple[CertifiedField, Any]], solver: str) -> Solution:
     if pose()[0].has_checkable_proof:
         solution = _checked(pose, solver)
         if solution is not None:
@@ -118,14 +151,14 @@ def _refuse_missing(solver: str) -> None:
 
 
 def _solve(F: CertifiedField, objective: Any, solver: str, tolerance: float) -> float:
-    """PEPit's dual value of the problem, in silence; a status other than optimal is an error."""
+    """PEPit's dual value of the problem; a status other than optimal is an error."""
     import cvxpy
 
     problem = F.problem
     problem.set_performance_metric(objective)
     options = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), tolerance) if solver == "CLARABEL" else {}
     value, crashed = None, ""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "solution may be inaccurate": the status says so too
         try:
             value = problem.solve(wrapper="cvxpy", solver=solver, verbose=0, **options)

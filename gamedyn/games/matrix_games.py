@@ -17,7 +17,7 @@ import sympy as sp
 from gamedyn.games.affine import Quadratic
 from gamedyn.games.constraints import Simplex
 from gamedyn.games.field import Player
-from gamedyn.games.quadratics import Matrix, _frozen, _matrix, _zeros
+from gamedyn.games.quadratics import Matrix, exact_matrix, frozen, zeros
 from gamedyn.games.symbolic import Facts, SymbolicGame
 
 __all__ = ["bimatrix", "matching_pennies", "payoff_arrays", "prisoners_dilemma", "rock_paper_scissors"]
@@ -57,8 +57,8 @@ def bimatrix(A: Any, B: Any = None, *, name: str = "bimatrix", facts: Facts = Fa
       row (x1, x2): min -3*x1*y1 - 5*x2*y1 - x2*y2
       column (y1, y2): min -3*x1*y1 - 5*x1*y2 - x2*y2
     """
-    first = _matrix(A, "A")
-    second = [[-e for e in row] for row in first] if B is None else _matrix(B, "B")
+    first = exact_matrix(A, "A")
+    second = [[-e for e in row] for row in first] if B is None else exact_matrix(B, "B")
     n, m = len(first), len(first[0])
     if (len(second), len(second[0])) != (n, m):
         raise ValueError(f"A has shape ({n}, {m}), B ({len(second)}, {len(second[0])}); give payoffs of one shape")
@@ -173,7 +173,7 @@ def prisoners_dilemma(temptation: Any = 5, reward: Any = 3, punishment: Any = 1,
     >>> gd.simulate(T, [0.9, 0.1, 0.9, 0.1], steps=100).z[-1]
     array([0., 1., 0., 1.])
     """
-    (values,) = _matrix([[temptation, reward, punishment, sucker]], "the payoffs")
+    (values,) = exact_matrix([[temptation, reward, punishment, sucker]], "the payoffs")
     T, R, P, S = values
     if not all(a > b for a, b in pairwise(values)):
         raise ValueError(f"a prisoner's dilemma has temptation > reward > punishment > sucker, got {values}")
@@ -190,9 +190,9 @@ _NEUMANN = "J. von Neumann, Zur Theorie der Gesellschaftsspiele, Math. Ann. 100 
 def _form(payoff: Matrix) -> Quadratic:
     """-xᵀMy, whose Hessian is [[0, -M], [-Mᵀ, 0]]."""
     n, m = len(payoff), len(payoff[0])
-    top = [[*_zeros(n), *(-e for e in row)] for row in payoff]
-    bottom = [[*(-e for e in column), *_zeros(m)] for column in zip(*payoff, strict=True)]
-    return Quadratic(_frozen([*top, *bottom]), _zeros(n + m))
+    top = [[*zeros(n), *(-e for e in row)] for row in payoff]
+    bottom = [[*(-e for e in column), *zeros(m)] for column in zip(*payoff, strict=True)]
+    return Quadratic(frozen([*top, *bottom]), zeros(n + m))
 
 
 def _payoff(name: str, F: Any, i: int) -> sp.ImmutableMatrix:

@@ -49,10 +49,10 @@ def bilinear(A: Any = 1) -> SymbolicGame:
       x (x): min x*y
       y (y): min -x*y
     """
-    rows = _matrix(A, "A")
+    rows = exact_matrix(A, "A")
     n, m = len(rows), len(rows[0])
     note = "J is antisymmetric with eigenvalues ±iσ, σ the singular values of A."
-    facts = _bilinear_facts(rows[0][0], note) if n == m == 1 else Facts(_GIDEL, (_zeros(n + m),), (), note)
+    facts = _bilinear_facts(rows[0][0], note) if n == m == 1 else Facts(_GIDEL, (zeros(n + m),), (), note)
     return _zero_sum(_zero_matrix(n, n), rows, _zero_matrix(m, m), name="bilinear", facts=facts)
 
 
@@ -84,11 +84,11 @@ def zero_sum_quadratic(P: Any, A: Any, Q: Any) -> SymbolicGame:
     >>> gd.field(gd.games.zero_sum_quadratic(1, 2, 3), [1.0, 1.0])
     array([3., 1.])
     """
-    p, a, q = _matrix(P, "P"), _matrix(A, "A"), _matrix(Q, "Q")
+    p, a, q = exact_matrix(P, "P"), exact_matrix(A, "A"), exact_matrix(Q, "Q")
     n, m = len(a), len(a[0])
     _check_symmetric(p, n, "P")
     _check_symmetric(q, m, "Q")
-    facts = Facts("Standard test problem.", (_zeros(n + m),), (), "J = [[P, A], [-Aᵀ, Q]] everywhere.")
+    facts = Facts("Standard test problem.", (zeros(n + m),), (), "J = [[P, A], [-Aᵀ, Q]] everywhere.")
     return _zero_sum(p, a, q, name="zero-sum quadratic", facts=facts)
 
 
@@ -134,9 +134,9 @@ def quadratic(hessians: Sequence[Any], sizes: Sequence[int], linear: Sequence[An
         )
     forms = []
     for i, (H, b) in enumerate(zip(hessians, vectors, strict=True)):
-        rows = _matrix(H, f"hessians[{i}]")
+        rows = exact_matrix(H, f"hessians[{i}]")
         _check_symmetric(rows, d, f"hessians[{i}]")
-        forms.append(Quadratic(_frozen(rows), tuple(exact_number(entry) for entry in b)))
+        forms.append(Quadratic(frozen(rows), tuple(exact_number(entry) for entry in b)))
     names = [f"z{k + 1}" for k in range(d)]
     starts = [sum(sizes[:k]) for k in range(len(sizes))]
     groups = [names[s : s + n] for s, n in zip(starts, sizes, strict=True)]
@@ -152,7 +152,7 @@ Matrix = list[list[sp.Expr]]
 
 
 def _bilinear_facts(a: sp.Expr, note: str) -> Facts:
-    return Facts(_GIDEL, (_zeros(2),), ((sp.I * a, -sp.I * a),), note)
+    return Facts(_GIDEL, (zeros(2),), ((sp.I * a, -sp.I * a),), note)
 
 
 def _zero_sum(P: Matrix, A: Matrix, Q: Matrix, *, name: str, facts: Facts) -> SymbolicGame:
@@ -160,7 +160,7 @@ def _zero_sum(P: Matrix, A: Matrix, Q: Matrix, *, name: str, facts: Facts) -> Sy
     n, m = len(A), len(A[0])
     top = [[*p, *a] for p, a in zip(P, A, strict=True)]
     bottom = [[*column, *(-entry for entry in q)] for column, q in zip(zip(*A, strict=True), Q, strict=True)]
-    payoff = Quadratic(_frozen([*top, *bottom]), _zeros(n + m))
+    payoff = Quadratic(frozen([*top, *bottom]), zeros(n + m))
     groups = [["x"], ["y"]] if n == m == 1 else [[f"x{k + 1}" for k in range(n)], [f"y{k + 1}" for k in range(m)]]
     symbols = _symbols(groups)
     f = payoff.cost(symbols)
@@ -187,8 +187,14 @@ def _symbols(groups: Sequence[Sequence[str]]) -> tuple[sp.Symbol, ...]:
     return tuple(sp.Symbol(n, real=True) for group in groups for n in group)
 
 
-def _matrix(value: Any, name: str) -> Matrix:
-    """Rows of exact numbers."""
+def exact_matrix(value: Any, name: str) -> Matrix:
+    """Rows of exact numbers `(n, m)` from a number, nested lists, a NumPy array or a SymPy matrix.
+
+    Raises
+    ------
+    ValueError
+        If `value`, called `name` in the message, is no matrix, or an entry is not finite.
+    """
     array = np.array(value.tolist() if isinstance(value, sp.MatrixBase) else value, dtype=object)
     if array.ndim == 0:
         array = array.reshape(1, 1)
@@ -204,11 +210,13 @@ def _check_symmetric(rows: Matrix, size: int, name: str) -> None:
         raise ValueError(f"{name} is not symmetric; give (M + Mᵀ)/2, which is the same quadratic form")
 
 
-def _frozen(rows: Matrix) -> tuple[tuple[sp.Expr, ...], ...]:
+def frozen(rows: Matrix) -> tuple[tuple[sp.Expr, ...], ...]:
+    """Rows as tuples, as a `Quadratic` keeps them."""
     return tuple(tuple(row) for row in rows)
 
 
-def _zeros(size: int) -> tuple[sp.Expr, ...]:
+def zeros(size: int) -> tuple[sp.Expr, ...]:
+    """The exact zero vector `(size,)`."""
     return (sp.S.Zero,) * size
 
 

@@ -34,7 +34,8 @@ largest difference from the array world over ten steps, relative to 1 + |s| and 
 that of the entries of the step's Jacobian at the equilibrium. Compiled kernels (Numba) run the same ten steps; the
 optimizer is `gd.torch.GameOptimizer` on the same costs. In the certified column it is the margin between the
 certificate for one step on 0.1-strongly monotone, 1-Lipschitz fields and what was measured on the worst field
-found. A dash is a refusal, with its reason below. Methods on strategies are compared on matching pennies.
+found. A dash is a refusal, or says what stopped the computation, with the reason below. Methods on strategies are
+compared on matching pennies.
 """
 
 
@@ -88,7 +89,7 @@ def _test(c: Comparison) -> float:
 
 
 def _optimizer(c: Comparison) -> float:
-    """Ten steps of the torch optimizer against the step map."""
+    """The points reported over ten steps of the torch optimizer, against those of the step map."""
     import torch
 
     from gamedyn.torch import GameOptimizer
@@ -101,9 +102,10 @@ def _optimizer(c: Comparison) -> float:
     for k in range(10):
         optimizer.step(lambda player=None: costs(torch.cat(parts)))
         s = T(s, k)
-        here = torch.cat(parts).detach().numpy()
+        with optimizer.reported():
+            here = torch.cat(parts).detach().numpy()
         size = (k + 1) * (1 + float(np.linalg.norm(s)))
-        worst = max(worst, float(np.max(np.abs(here - s[: c.game.dim]))) / size)
+        worst = max(worst, float(np.max(np.abs(here - T.point(s)))) / size)
     if not worst <= c.tolerance:
         raise AssertionError(f"the torch optimizer and the array world differ by {worst:.3g} per step")
     return worst
@@ -174,10 +176,11 @@ def worlds_page(names: Iterable[str] = tuple(methods)) -> str:
     lines = [f"| method | {' | '.join(WORLDS)} |", "|---|" + "---|" * len(WORLDS)]
     for name in names:
         cells = []
-        for cell in worlds_row(name).values():
+        for world, cell in worlds_row(name).items():
             if cell.gap is None and cell.reason not in reasons:
                 reasons.append(cell.reason)
-            shown = "0" if cell.gap == 0 else "" if cell.gap is None else f"{cell.gap:.0e}"
+            digits = 1 if world == "certified" else 0  # a margin is a result, a difference between worlds rounding
+            shown = "0" if cell.gap == 0 else "" if cell.gap is None else f"{cell.gap:.{digits}e}"
             cells.append(shown or f"— [{reasons.index(cell.reason) + 1}]")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     notes = [f"{k + 1}. {reason}" for k, reason in enumerate(reasons)]
