@@ -233,7 +233,8 @@ class ProximalPoint(Memoryless):
         z+ = the w with w + lr v(w) = z
 
     Contracts every monotone game for every step size.  Its cost is that of solving the equation: the
-    inverse where v is affine, Newton's method elsewhere.
+    inverse where v is affine, Newton's method elsewhere.  Refused under constraints, whose normal cone belongs into
+    the equation; under `entropic` it is the mirror step.
 
     Parameters
     ----------
