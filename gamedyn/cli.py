@@ -111,9 +111,11 @@ def compare(
 ) -> None:
     """Run methods side by side: predicted and measured rates."""
     from gamedyn.report.compare import compare as run
+    from gamedyn.report.local import positive_step
     from gamedyn.rules.named import CLASSICAL
 
     _refuse_two_formats(as_json, as_latex)
+    positive_step(lr)
     played = _game(formula, minimise, maximise, game, cost, component, player, param)
     start = None if z0 is None else _numbers(z0, "--z0")
     target = None if z_star is None else _numbers(z_star, "--z-star")

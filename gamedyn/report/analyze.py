@@ -10,10 +10,9 @@ from typing import Any
 
 import sympy as sp
 
-from gamedyn.games.functions import exact_number
-from gamedyn.games.transformed import unwrap
+from gamedyn.games.transformed import require_game, unwrap
 from gamedyn.report import text
-from gamedyn.report.local import MethodReport, local_game, number, pick, report_method
+from gamedyn.report.local import MethodReport, local_game, number, pick, positive_step, report_method
 from gamedyn.report.points import PointReport, point_report
 from gamedyn.rules.named import CLASSICAL
 from gamedyn.stability.equilibria import Equilibrium, equilibria
@@ -200,7 +199,7 @@ def analyze(
         If `lr` is not positive, a name is unknown, `at` is out of range, or parameters left free make the equilibria
         unsolvable.
     TypeError
-        If the game has no formulas.
+        If `game` is no game, or has no formulas, or a method is none.
 
     Examples
     --------
@@ -209,7 +208,8 @@ def analyze(
     >>> [(m.name, m.formula, m.verdict) for m in report.ranked()]
     [('Extragradient', sqrt(eta**4 - eta**2 + 1), 'converges'), ('Simultaneous', sqrt(eta**2 + 1), 'diverges')]
     """
-    step = _step(lr)
+    require_game(game, "analyze")
+    step = positive_step(lr)
     chosen = pick(CLASSICAL if methods is None else methods)
     if "exact" not in game.worlds:
         raise TypeError(
@@ -254,16 +254,6 @@ def price(m: MethodReport) -> str:
         return f"{m.gradients:g}"
     solves = f"{m.solves} solve{'s' if m.solves > 1 else ''}"
     return f"{m.gradients:g} + {solves}" if m.gradients else solves
-
-
-def _step(lr: Any) -> sp.Expr:
-    try:
-        step = exact_number(lr)
-    except (TypeError, ValueError, sp.SympifyError):
-        raise ValueError(f"lr={lr!r} is no number; give a step size such as 0.1") from None
-    if not (step.is_number and step.is_finite and step.is_positive):
-        raise ValueError(f"lr={lr} is no step size; give a positive number such as 0.1")
-    return step
 
 
 def _rank(m: MethodReport, best: bool) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ from gamedyn.games.transformed import TransformedGame, unwrap
 from gamedyn.maps.linear_step import linear_jacobian
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.report.radius import radius_near
-from gamedyn.rules.method import as_method, label, map_numbers, step_cost
+from gamedyn.rules.method import Method, as_method, label, map_numbers, step_cost
 from gamedyn.rules.named import coefficients as named_coefficients
 from gamedyn.rules.named import methods as by_name
 from gamedyn.rules.named import named
@@ -266,6 +266,23 @@ def step_map(method: Any, lr: Any, game: Any) -> StepMap:
     return StepMap(map_numbers(as_method(method), exact_number), game)
 
 
+def positive_step(lr: Any) -> sp.Expr:
+    """A step size as an exact number.
+
+    Raises
+    ------
+    ValueError
+        If it is no positive number.
+    """
+    try:
+        step = exact_number(lr)
+    except (TypeError, ValueError, sp.SympifyError):
+        raise ValueError(f"lr={lr!r} is no number; give a step size such as 0.1") from None
+    if not (step.is_number and step.is_finite and step.is_positive):
+        raise ValueError(f"lr={lr} is no step size; give a positive number such as 0.1")
+    return step
+
+
 def describe(method: Any) -> str:
     """The name under which a method is listed."""
     return method if isinstance(method, str) else label(method)
@@ -278,9 +295,14 @@ def pick(chosen: Any) -> dict[str, Any]:
     ------
     ValueError
         If a name is unknown, or two methods would be listed under one name.
+    TypeError
+        If something is neither a name nor a method.
     """
-    if isinstance(chosen, str) or hasattr(chosen, "step"):
+    if isinstance(chosen, (str, Method)) or hasattr(chosen, "step"):
         chosen = [chosen]
+    chosen = chosen if isinstance(chosen, Mapping) else list(chosen)
+    for m in chosen.values() if isinstance(chosen, Mapping) else chosen:
+        as_method(named(m) if isinstance(m, str) else m)
     pairs = list(chosen.items()) if isinstance(chosen, Mapping) else [(describe(m), m) for m in chosen]
     if not pairs:
         raise ValueError(f"no methods were given; name some of: {', '.join(by_name)}")
@@ -288,8 +310,6 @@ def pick(chosen: Any) -> dict[str, Any]:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise ValueError(f"methods {twice} are listed more than once; give a mapping of distinct names to methods")
-    for _, m in pairs:
-        as_method(named(m) if isinstance(m, str) else m)
     return dict(pairs)
 
 

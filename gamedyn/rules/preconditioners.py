@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from gamedyn.games.field import DerivedField, Element, Field, Scalar, total
-from gamedyn.rules.rule import Memory
+from gamedyn.rules.rule import Memory, require_number
 from gamedyn.rules.transforms import Transform
 
 
@@ -57,6 +57,15 @@ class Preconditioner:
             )
 
 
+def _require_decay(owner: Preconditioner, name: str) -> None:
+    what = "a decay in [0, 1), such as 0.9"
+    require_number(type(owner).__name__, name, getattr(owner, name), lambda beta: 0 <= beta < 1, what)
+
+
+def _require_positive(owner: Preconditioner, name: str) -> None:
+    require_number(type(owner).__name__, name, getattr(owner, name), lambda x: x > 0, "a positive number")
+
+
 @dataclass(frozen=True)
 class Adam(Preconditioner):
     """The field divided by a running root mean square, with momentum.
@@ -73,6 +82,11 @@ class Adam(Preconditioner):
     bias_correction : bool
         Whether m and s are divided by 1 - betaᵗ; t counts the evaluations of the player's part.
 
+    Raises
+    ------
+    ValueError
+        If a decay is a number outside [0, 1), or eps one that is not positive.
+
     References
     ----------
     .. [1] D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, ICLR 2015, arXiv:1412.6980.
@@ -82,6 +96,11 @@ class Adam(Preconditioner):
     beta2: Scalar = 0.999
     eps: Scalar = 1e-8
     bias_correction: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("beta1", "beta2"):
+            _require_decay(self, name)
+        _require_positive(self, "eps")
 
     def init(self, F: Field, z: Element) -> Memory:
         """m, s and the count t of evaluations, all zero."""
@@ -120,6 +139,11 @@ class RMSProp(Preconditioner):
     eps : float
         Added to the root, > 0.
 
+    Raises
+    ------
+    ValueError
+        If a decay is a number outside [0, 1), or eps one that is not positive.
+
     References
     ----------
     .. [1] T. Tieleman, G. Hinton, Lecture 6.5, RMSProp (2012).
@@ -127,6 +151,10 @@ class RMSProp(Preconditioner):
 
     decay: Scalar = 0.99
     eps: Scalar = 1e-8
+
+    def __post_init__(self) -> None:
+        _require_decay(self, "decay")
+        _require_positive(self, "eps")
 
     def init(self, F: Field, z: Element) -> Memory:
         """s, zero."""
@@ -157,6 +185,11 @@ class AMSGrad(Preconditioner):
     beta1, beta2, eps, bias_correction
         As in `Adam`; the original has no bias correction, torch has it.
 
+    Raises
+    ------
+    ValueError
+        If a decay is a number outside [0, 1), or eps one that is not positive.
+
     References
     ----------
     .. [1] S. J. Reddi, S. Kale, S. Kumar, On the convergence of Adam and beyond, ICLR 2018, arXiv:1904.09237.
@@ -166,6 +199,11 @@ class AMSGrad(Preconditioner):
     beta2: Scalar = 0.999
     eps: Scalar = 1e-8
     bias_correction: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("beta1", "beta2"):
+            _require_decay(self, name)
+        _require_positive(self, "eps")
 
     def init(self, F: Field, z: Element) -> Memory:
         """m, s, the largest s so far and the count t of evaluations, all zero."""
@@ -240,6 +278,11 @@ class Clip(Preconditioner):
         Largest norm of a player's part, or largest component; > 0.
     by : {"norm", "value"}
 
+    Raises
+    ------
+    ValueError
+        If the bound is a number that is not positive, or `by` is neither.
+
     References
     ----------
     .. [1] R. Pascanu, T. Mikolov, Y. Bengio, On the difficulty of training recurrent neural networks, ICML 2013,
@@ -252,6 +295,7 @@ class Clip(Preconditioner):
     def __post_init__(self) -> None:
         if self.by not in ("norm", "value"):
             raise ValueError(f"Clip: by={self.by!r} is neither 'norm' nor 'value'")
+        _require_positive(self, "bound")
 
     def init(self, F: Field, z: Element) -> Memory:
         """No state."""
