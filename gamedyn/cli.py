@@ -110,8 +110,8 @@ def compare(
     plot: Annotated[str | None, typer.Option("--plot", help="write the race to this picture file")] = None,
 ) -> None:
     """Run methods side by side: predicted and measured rates."""
+    from gamedyn.report.analyze import positive_step
     from gamedyn.report.compare import compare as run
-    from gamedyn.report.local import positive_step
     from gamedyn.rules.named import CLASSICAL
 
     _refuse_two_formats(as_json, as_latex)

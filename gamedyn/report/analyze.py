@@ -10,9 +10,10 @@ from typing import Any
 
 import sympy as sp
 
+from gamedyn.games.functions import exact_number
 from gamedyn.games.transformed import require_game, unwrap
 from gamedyn.report import text
-from gamedyn.report.local import MethodReport, local_game, number, pick, positive_step, report_method
+from gamedyn.report.local import MethodReport, local_game, number, pick, report_method
 from gamedyn.report.points import PointReport, point_report
 from gamedyn.rules.named import CLASSICAL
 from gamedyn.stability.equilibria import Equilibrium, equilibria
@@ -254,6 +255,23 @@ def price(m: MethodReport) -> str:
         return f"{m.gradients:g}"
     solves = f"{m.solves} solve{'s' if m.solves > 1 else ''}"
     return f"{m.gradients:g} + {solves}" if m.gradients else solves
+
+
+def positive_step(lr: Any) -> sp.Expr:
+    """A step size as an exact number.
+
+    Raises
+    ------
+    ValueError
+        If it is no positive number.
+    """
+    try:
+        step = exact_number(lr)
+    except (TypeError, ValueError, sp.SympifyError):
+        raise ValueError(f"lr={lr!r} is no number; give a step size such as 0.1") from None
+    if not (step.is_number and step.is_finite and step.is_positive):
+        raise ValueError(f"lr={lr} is no step size; give a positive number such as 0.1")
+    return step
 
 
 def _rank(m: MethodReport, best: bool) -> tuple[Any, ...]:

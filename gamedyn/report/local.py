@@ -266,23 +266,6 @@ def step_map(method: Any, lr: Any, game: Any) -> StepMap:
     return StepMap(map_numbers(as_method(method), exact_number), game)
 
 
-def positive_step(lr: Any) -> sp.Expr:
-    """A step size as an exact number.
-
-    Raises
-    ------
-    ValueError
-        If it is no positive number.
-    """
-    try:
-        step = exact_number(lr)
-    except (TypeError, ValueError, sp.SympifyError):
-        raise ValueError(f"lr={lr!r} is no number; give a step size such as 0.1") from None
-    if not (step.is_number and step.is_finite and step.is_positive):
-        raise ValueError(f"lr={lr} is no step size; give a positive number such as 0.1")
-    return step
-
-
 def describe(method: Any) -> str:
     """The name under which a method is listed."""
     return method if isinstance(method, str) else label(method)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from gamedyn.games.field import DerivedField, Element, Field, Scalar, total
-from gamedyn.rules.rule import Memory, require_number
+from gamedyn.rules.rule import Memory, require_decay, require_positive
 from gamedyn.rules.transforms import Transform
 
 
@@ -57,15 +57,6 @@ class Preconditioner:
             )
 
 
-def _require_decay(owner: Preconditioner, name: str) -> None:
-    what = "a decay in [0, 1), such as 0.9"
-    require_number(type(owner).__name__, name, getattr(owner, name), lambda beta: 0 <= beta < 1, what)
-
-
-def _require_positive(owner: Preconditioner, name: str) -> None:
-    require_number(type(owner).__name__, name, getattr(owner, name), lambda x: x > 0, "a positive number")
-
-
 @dataclass(frozen=True)
 class Adam(Preconditioner):
     """The field divided by a running root mean square, with momentum.
@@ -98,9 +89,8 @@ class Adam(Preconditioner):
     bias_correction: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("beta1", "beta2"):
-            _require_decay(self, name)
-        _require_positive(self, "eps")
+        require_decay(self, "beta1", "beta2")
+        require_positive(self, "eps")
 
     def init(self, F: Field, z: Element) -> Memory:
         """m, s and the count t of evaluations, all zero."""
@@ -134,10 +124,8 @@ class RMSProp(Preconditioner):
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
-    eps : float
-        Added to the root, > 0.
+    decay, eps : float
+        In [0, 1), and added to the root, > 0.
 
     Raises
     ------
@@ -153,8 +141,8 @@ class RMSProp(Preconditioner):
     eps: Scalar = 1e-8
 
     def __post_init__(self) -> None:
-        _require_decay(self, "decay")
-        _require_positive(self, "eps")
+        require_decay(self, "decay")
+        require_positive(self, "eps")
 
     def init(self, F: Field, z: Element) -> Memory:
         """s, zero."""
@@ -183,12 +171,7 @@ class AMSGrad(Preconditioner):
     Parameters
     ----------
     beta1, beta2, eps, bias_correction
-        As in `Adam`; the original has no bias correction, torch has it.
-
-    Raises
-    ------
-    ValueError
-        If a decay is a number outside [0, 1), or eps one that is not positive.
+        As in `Adam`, errors too; the original has no bias correction, torch has it.
 
     References
     ----------
@@ -201,9 +184,8 @@ class AMSGrad(Preconditioner):
     bias_correction: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("beta1", "beta2"):
-            _require_decay(self, name)
-        _require_positive(self, "eps")
+        require_decay(self, "beta1", "beta2")
+        require_positive(self, "eps")
 
     def init(self, F: Field, z: Element) -> Memory:
         """m, s, the largest s so far and the count t of evaluations, all zero."""
@@ -295,7 +277,7 @@ class Clip(Preconditioner):
     def __post_init__(self) -> None:
         if self.by not in ("norm", "value"):
             raise ValueError(f"Clip: by={self.by!r} is neither 'norm' nor 'value'")
-        _require_positive(self, "bound")
+        require_positive(self, "bound")
 
     def init(self, F: Field, z: Element) -> Memory:
         """No state."""

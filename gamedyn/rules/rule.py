@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from numbers import Integral, Real
@@ -85,13 +86,19 @@ def has_field(part: Any, owner: str, name: str) -> bool:
     return owner in ("", type(part).__name__) and is_dataclass(part) and any(f.name == name for f in fields(part))
 
 
-def field_names(rule: Any) -> list[str]:
-    """The fields of a rule and of the rules that it wraps, the outermost first."""
+def coefficient_names(rule: Any) -> list[str]:
+    """The fields of a rule and of the rules that it wraps, the outermost first; without rules, counts and flags."""
     names: list[str] = []
     while rule is not None:
-        names += [f.name for f in fields(rule)] if is_dataclass(rule) else []
+        names += [f.name for f in fields(rule) if _is_coefficient(f)] if is_dataclass(rule) else []
         rule = getattr(rule, "rule", None)
     return names
+
+
+def _is_coefficient(f: Any) -> bool:
+    """By its annotation: an int, bool or str shapes a step, so that no one trace serves every value."""
+    words = set(re.findall(r"\w+", str(f.type)))
+    return f.name != "rule" and (not words & {"int", "bool", "str"} or bool(words & {"float", "Scalar", "Any"}))
 
 
 def report(rule: Any, z: Element, memory: Memory) -> Element:
@@ -170,6 +177,19 @@ def require_number(owner: str, name: str, value: Any, test: Callable[[Any], bool
         raise ValueError(f"{owner}: {name} must be {what}, got {value}")
 
 
+def require_decay(part: Any, *names: str) -> None:
+    """Refuse numbers outside [0, 1) in some fields of a part."""
+    for name in names:
+        what = "a decay in [0, 1), such as 0.9"
+        require_number(type(part).__name__, name, getattr(part, name), lambda beta: 0 <= beta < 1, what)
+
+
+def require_positive(part: Any, *names: str) -> None:
+    """Refuse numbers that are not positive in some fields of a part."""
+    for name in names:
+        require_number(type(part).__name__, name, getattr(part, name), lambda x: x > 0, "a positive number")
+
+
 def require_count(owner: str, name: str, value: Any, least: int) -> int:
     """A count as an `int`.
 
@@ -184,11 +204,11 @@ def require_count(owner: str, name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{owner}: {name} must be {what}, got {value!r}")
     require_number(owner, name, value, lambda n: float(n).is_integer() and n >= least, what)
-    return int(float(value)) if not isinstance(value, Integral) else int(value)
+    return int(value) if isinstance(value, Integral) else int(float(value))
 
 
-def require_players(owner: str, name: str, value: Any) -> None:
-    """Refuse what is no sequence of player numbers; whether the game has them is the game's to say.
+def require_players(owner: str, name: str, value: Any) -> tuple[int, ...]:
+    """Player numbers as a tuple of `int`; whether the game has them is the game's to say.
 
     Raises
     ------
@@ -201,6 +221,7 @@ def require_players(owner: str, name: str, value: Any) -> None:
     for entry in value:
         if isinstance(entry, bool) or not (isinstance(entry, Real) and float(entry).is_integer()):
             raise TypeError(f"{what}; got {entry!r} in {value!r}")
+    return tuple(int(float(entry)) for entry in value)
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,7 @@ class unrolled(Transform):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", require_count("unrolled", "steps", self.steps, 0))
-        require_players("unrolled", "players", self.players)
+        object.__setattr__(self, "players", require_players("unrolled", "players", self.players))
 
     def field(self, F: Field) -> Field:
         """The transformed field."""
@@ -284,7 +284,7 @@ class stop_gradient_lookahead(Transform):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", require_count("stop_gradient_lookahead", "steps", self.steps, 0))
-        require_players("stop_gradient_lookahead", "players", self.players)
+        object.__setattr__(self, "players", require_players("stop_gradient_lookahead", "players", self.players))
 
     def field(self, F: Field) -> Field:
         """The transformed field."""

@@ -12,7 +12,7 @@ from gamedyn.rules.basic import Simultaneous
 from gamedyn.rules.rule import (
     Memory,
     at,
-    field_names,
+    coefficient_names,
     period,
     replace_in_rule,
     require_count,
@@ -64,13 +64,13 @@ class alternating:
     def __post_init__(self) -> None:
         require_rule(self.rule, "alternating")
         if self.order is not None:
-            require_players("alternating", "order", self.order)
+            object.__setattr__(self, "order", require_players("alternating", "order", self.order))
         if self.steps is None:
             return
         if not isinstance(self.steps, (tuple, list)):
             raise TypeError(f"alternating: steps lists one count per move, as in steps=(1, 5); got {self.steps!r}")
-        for count in self.steps:
-            require_count("alternating", "an entry of steps", count, 0)
+        steps = tuple(require_count("alternating", "an entry of steps", count, 0) for count in self.steps)
+        object.__setattr__(self, "steps", steps)
 
     def _moves(self, F: Field) -> list[int]:
         n = len(F.players)
@@ -227,7 +227,7 @@ class scheduled:
     rule : Rule
         Wrapped or not.
     parameter : str
-        A field of the rule, or of a rule that it wraps.
+        A field of the rule, or of a rule that it wraps; no count, order or flag.
     values : callable or tuple
         values(k), or one period of values.
 
@@ -249,9 +249,9 @@ class scheduled:
 
     def __post_init__(self) -> None:
         require_rule(self.rule, "scheduled")
-        names = field_names(self.rule)
+        names = coefficient_names(self.rule)
         if self.parameter not in names:
-            known = ", ".join(n for n in names if n != "rule") or "none"
+            known = ", ".join(names) or "none"
             raise ValueError(f"scheduled: {self.rule!r} has no coefficient '{self.parameter}'; it has {known}")
         what = "values must be a function of the step, or one period of values, as in (0.1, 0.2)"
         if isinstance(self.values, (str, Mapping)) or not (
@@ -264,7 +264,7 @@ class scheduled:
     def at(self, k: int) -> Any:
         """The autonomous rule of step k."""
         value = self.values(k) if callable(self.values) else self.values[k % len(self.values)]
-        rule = replace_in_rule(self.rule, "", self.parameter, value * 1.0 if isinstance(value, int) else value)
+        rule = replace_in_rule(self.rule, "", self.parameter, _as_coefficient(value))
         return at(rule, k)
 
     @property
@@ -280,3 +280,10 @@ class scheduled:
     def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
         """One update with the coefficients of step 0; a step map asks `at(k)` first."""
         return self.at(0).step(F, z, memory)
+
+
+def _as_coefficient(value: Any) -> Any:
+    """An int as a float, in tuples too: ints are counts, which a trace holds fixed."""
+    if isinstance(value, tuple):
+        return tuple(map(_as_coefficient, value))
+    return value * 1.0 if isinstance(value, int) else value

@@ -101,8 +101,11 @@ def test_a_method_refuses_what_is_no_rule_at_any_depth():
         (lambda: gd.alternating(RULE, steps=(1, 1.5)), "alternating: an entry of steps must be an integer >= 0"),
         (
             lambda: gd.scheduled(gd.lookahead(RULE, 2, 0.5), "learning_rate", (0.1,)),
-            "has no coefficient 'learning_rate'; it has k, alpha, lr",
+            "has no coefficient 'learning_rate'; it has alpha, lr",
         ),
+        (lambda: gd.scheduled(gd.lookahead(RULE, 2, 0.5), "k", (2, 3)), "has no coefficient 'k'; it has alpha, lr"),
+        (lambda: gd.scheduled(gd.Alternating(0.1), "steps", ((1, 1), (1, 5))), "has no coefficient 'steps'; it has lr"),
+        (lambda: gd.scheduled(gd.Alternating(0.1), "order", ((0, 1), (1, 0))), "has no coefficient 'order'; it has lr"),
         (lambda: gd.scheduled(RULE, "lr", ()), "values must be a function of the step, or one period .* got no value"),
     ],
 )
@@ -236,3 +239,12 @@ def test_an_unknown_method_name_suggests_those_that_are_near(name, near):
 def test_a_name_like_no_other_gets_no_suggestion():
     with pytest.raises(ValueError, match=r"there is no method 'Qqq'\. The methods are"):
         gd.named("Qqq")
+
+
+def test_a_schedule_of_integer_factors_runs_with_the_factors_of_its_step():
+    signs = ((1, -1), (-1, 1))
+    rule = gd.scheduled(gd.per_player(RULE, (1.0, 1.0)), "scales", signs)
+    T = gd.StepMap(rule, XY)
+    for k in range(4):
+        expected = gd.StepMap(gd.per_player(RULE, signs[k % 2]), XY)([1.0, 0.5])
+        np.testing.assert_allclose(T([1.0, 0.5], k), expected, rtol=1e-15)
