@@ -110,10 +110,12 @@ def compare(
     plot: Annotated[str | None, typer.Option("--plot", help="write the race to this picture file")] = None,
 ) -> None:
     """Run methods side by side: predicted and measured rates."""
+    from gamedyn.report.analyze import positive_step
     from gamedyn.report.compare import compare as run
     from gamedyn.rules.named import CLASSICAL
 
     _refuse_two_formats(as_json, as_latex)
+    positive_step(lr)
     played = _game(formula, minimise, maximise, game, cost, component, player, param)
     start = None if z0 is None else _numbers(z0, "--z0")
     target = None if z_star is None else _numbers(z_star, "--z-star")

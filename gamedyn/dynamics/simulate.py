@@ -11,6 +11,7 @@ import numpy as np
 from gamedyn.games.field import NotInThisWorld
 from gamedyn.maps.random_step import COMPILED
 from gamedyn.maps.stepmap import StepMap
+from gamedyn.rules.checks import require_count
 
 BOUND = 1e12  # an orbit farther out than this has diverged
 SETTLED = 1e-10  # relative size of the last step of a converged orbit
@@ -91,7 +92,9 @@ def simulate(
     Raises
     ------
     ValueError
-        If neither or both of `z0` and `state` are given, or counts are not positive.
+        If neither or both of `z0` and `state` are given, or `steps`, `every` or `first` is no integer or too small.
+    TypeError
+        If `steps`, `every` or `first` is no number.
     NotInThisWorld
         If a kernel is asked for a map with an oracle.
 
@@ -105,8 +108,8 @@ def simulate(
     """
     if (z0 is None) == (state is None):
         raise ValueError("give either z0 (a starting point) or state (an extended state to go on from)")
-    if steps < 0 or every < 1:
-        raise ValueError(f"steps must be >= 0 and every >= 1, got steps={steps}, every={every}")
+    counts = (("steps", steps, 0), ("every", every, 1), ("first", first, 0))
+    steps, every, first = (require_count("simulate", *count) for count in counts)
     if backend not in ("auto", "numpy", "numba"):
         raise ValueError(f"backend={backend!r} is not one of 'auto', 'numpy', 'numba'")
     s = T.start(z0) if state is None else state

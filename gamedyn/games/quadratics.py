@@ -196,6 +196,9 @@ def exact_matrix(value: Any, name: str) -> Matrix:
         If `value`, called `name` in the message, is no matrix, or an entry is not finite.
     """
     array = np.array(value.tolist() if isinstance(value, sp.MatrixBase) else value, dtype=object)
+    if array.ndim == 1 and any(isinstance(row, (list, tuple, np.ndarray)) for row in array):
+        lengths = ", ".join(str(len(row)) if hasattr(row, "__len__") else "none" for row in array)
+        raise ValueError(f"{name} has rows of lengths {lengths}; give rows of one length, as in [[1, 2], [3, 4]]")
     if array.ndim == 0:
         array = array.reshape(1, 1)
     if array.ndim != 2 or 0 in array.shape:

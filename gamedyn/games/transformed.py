@@ -101,6 +101,29 @@ def _number(c: Any) -> Any:
     return c if isinstance(c, sp.Expr) and c.free_symbols else float(c)
 
 
+def require_game(game: Any, owner: str) -> None:
+    """Refuse what is no game.
+
+    Parameters
+    ----------
+    game : object
+    owner : str
+        Who asks.
+
+    Raises
+    ------
+    TypeError
+        If it has no `field` and `parameters`, or is a class that has them.
+    """
+    if callable(getattr(game, "field", None)) and hasattr(game, "parameters") and not isinstance(game, type):
+        return
+    if isinstance(game, str):
+        raise TypeError(f"""{owner} needs a game, got the text {game!r}; build it: zero_sum("x*y", min="x", max="y")""")
+    if callable(game) and hasattr(game, "__name__"):
+        raise TypeError(f"{owner} needs a game, got what makes one; call it: {game.__name__}(...)")
+    raise TypeError(f"{owner} needs a game, got {game!r}; build one with zero_sum, Game or a function of games")
+
+
 def unwrap(game: Any) -> tuple[Any, tuple[Any, ...]]:
     """The untransformed game and the transforms on it, the first one first."""
     return (game.base, game.transforms) if isinstance(game, TransformedGame) else (game, ())

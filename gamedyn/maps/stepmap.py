@@ -11,7 +11,7 @@ import numpy as np
 from gamedyn.games.coefficients import free_symbols
 from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.linear import linearize
-from gamedyn.games.transformed import unwrap
+from gamedyn.games.transformed import require_game, unwrap
 from gamedyn.maps.array_step import ArrayStep, symbolic_coefficients
 from gamedyn.maps.exact_step import ExactStep
 from gamedyn.maps.fingerprint import fingerprint
@@ -50,6 +50,8 @@ class StepMap:
     ValueError
         If `params` names what is neither a free parameter of the game nor a symbol of the method, or
         the two share a name.
+    TypeError
+        If `method` is no rule or method, or `game` no game.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class StepMap:
 
     def __init__(self, method: Any, game: Any, *, params: Mapping[str, Any] | None = None, oracle: Any = None) -> None:
         self.method: Method = as_method(method)
+        require_game(game, "StepMap")
         self.game = game
         self.params = dict(params or {})
         self.oracle = oracle
@@ -189,10 +192,20 @@ class StepMap:
         Parameters
         ----------
         z : array `(d,)` or `(d, batch)`, SymPy column or list with SymPy entries, or torch vector
+
+        Raises
+        ------
+        ValueError
+            If z has another length than d, or an array has entries that are not finite.
         """
         world, z = state_world(z)
         if len(z) != self.game.dim:
             raise ValueError(f"'{self.game.name}' has d = {self.game.dim} coordinates, got a point with {len(z)}")
+        if world == "array" and not np.all(np.isfinite(z)):
+            bad = int(np.sum(~np.isfinite(z)))
+            raise ValueError(
+                f"a start needs finite numbers, {bad} of its {z.size} entries are not; leave such points out"
+            )
         if world == "array" and not self._has_formulas:
             import torch
 

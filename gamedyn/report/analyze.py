@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 
 from gamedyn.games.functions import exact_number
-from gamedyn.games.transformed import unwrap
+from gamedyn.games.transformed import require_game, unwrap
 from gamedyn.report import text
 from gamedyn.report.local import MethodReport, local_game, number, pick, report_method
 from gamedyn.report.points import PointReport, point_report
@@ -200,7 +200,7 @@ def analyze(
         If `lr` is not positive, a name is unknown, `at` is out of range, or parameters left free make the equilibria
         unsolvable.
     TypeError
-        If the game has no formulas.
+        If `game` is no game, or has no formulas, or a method is none.
 
     Examples
     --------
@@ -209,7 +209,8 @@ def analyze(
     >>> [(m.name, m.formula, m.verdict) for m in report.ranked()]
     [('Extragradient', sqrt(eta**4 - eta**2 + 1), 'converges'), ('Simultaneous', sqrt(eta**2 + 1), 'diverges')]
     """
-    step = _step(lr)
+    require_game(game, "analyze")
+    step = positive_step(lr)
     chosen = pick(CLASSICAL if methods is None else methods)
     if "exact" not in game.worlds:
         raise TypeError(
@@ -256,7 +257,14 @@ def price(m: MethodReport) -> str:
     return f"{m.gradients:g} + {solves}" if m.gradients else solves
 
 
-def _step(lr: Any) -> sp.Expr:
+def positive_step(lr: Any) -> sp.Expr:
+    """A step size as an exact number.
+
+    Raises
+    ------
+    ValueError
+        If it is no positive number.
+    """
     try:
         step = exact_number(lr)
     except (TypeError, ValueError, sp.SympifyError):

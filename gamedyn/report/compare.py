@@ -13,6 +13,7 @@ import numpy as np
 
 from gamedyn.dynamics.simulate import Orbit, simulate
 from gamedyn.games.field import NotInThisWorld
+from gamedyn.games.transformed import require_game
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.report import text
 from gamedyn.report.local import MethodReport, local_game, pick, report_method
@@ -193,6 +194,8 @@ def compare(
     ------
     ValueError
         If no equilibrium is known or found, or shapes do not fit.
+    TypeError
+        If `game` is no game, or a method is none.
 
     Examples
     --------
@@ -201,6 +204,7 @@ def compare(
     >>> f"{race.races[0].predicted.rho:.4f} {race.races[0].measured:.4f}"
     '0.9950 0.9950'
     """
+    require_game(game, "compare")
     game = game.bind(**params) if params else game
     chosen = {n: named(m, lr=lr) if isinstance(m, str) else m for n, m in pick(methods).items()}
     known = None if z_star is None else _vector(z_star, game.dim, "z_star")

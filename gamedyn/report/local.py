@@ -21,7 +21,7 @@ from gamedyn.games.transformed import TransformedGame, unwrap
 from gamedyn.maps.linear_step import linear_jacobian
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.report.radius import radius_near
-from gamedyn.rules.method import as_method, label, map_numbers, step_cost
+from gamedyn.rules.method import Method, as_method, label, map_numbers, step_cost
 from gamedyn.rules.named import coefficients as named_coefficients
 from gamedyn.rules.named import methods as by_name
 from gamedyn.rules.named import named
@@ -279,9 +279,14 @@ def pick(chosen: Any) -> dict[str, Any]:
     ------
     ValueError
         If a name is unknown, or two methods would be listed under one name.
+    TypeError
+        If something is neither a name nor a method.
     """
-    if isinstance(chosen, str) or hasattr(chosen, "step"):
+    if isinstance(chosen, (str, Method)) or hasattr(chosen, "step"):
         chosen = [chosen]
+    chosen = chosen if isinstance(chosen, Mapping) else list(chosen)
+    for m in chosen.values() if isinstance(chosen, Mapping) else chosen:
+        as_method(named(m) if isinstance(m, str) else m)
     pairs = list(chosen.items()) if isinstance(chosen, Mapping) else [(describe(m), m) for m in chosen]
     if not pairs:
         raise ValueError(f"no methods were given; name some of: {', '.join(by_name)}")
@@ -289,8 +294,6 @@ def pick(chosen: Any) -> dict[str, Any]:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise ValueError(f"methods {twice} are listed more than once; give a mapping of distinct names to methods")
-    for _, m in pairs:
-        as_method(named(m) if isinstance(m, str) else m)
     return dict(pairs)
 
 

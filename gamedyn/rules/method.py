@@ -12,6 +12,7 @@ import sympy as sp
 from gamedyn.games.coefficients import list_coefficients, map_coefficients
 from gamedyn.games.field import DerivedField, Element, Field, Player, Seed
 from gamedyn.games.linear import LinearField
+from gamedyn.rules.checks import require_rule
 from gamedyn.rules.preconditioners import Preconditioner
 from gamedyn.rules.rule import at, has_field, is_scheduled, period, replace_in_rule
 from gamedyn.rules.transforms import Transform
@@ -34,7 +35,8 @@ class Method:
     Raises
     ------
     TypeError
-        If a layer is no preconditioner or transform, or the preconditioner is not the first layer.
+        If the rule, or what a wrapper in it wraps, is no rule; if a layer is no preconditioner or transform, or the
+        preconditioner is not the first layer.
     """
 
     rule: Any
@@ -44,6 +46,7 @@ class Method:
     def __init__(self, rule: Any, *layers: Any) -> None:
         if isinstance(rule, Method):
             rule, layers = rule.rule, (*rule.parts[1:], *layers)
+        require_rule(rule)
         preconditioner = layers[0] if layers and isinstance(layers[0], Preconditioner) else None
         transforms = layers[1:] if preconditioner is not None else layers
         for layer in transforms:
@@ -86,17 +89,9 @@ def as_method(method: Any) -> Method:
     Raises
     ------
     TypeError
-        If it has no `init` and `step`.
+        If it, or what a wrapper in it wraps, has no `init` and `step`.
     """
-    if isinstance(method, Method):
-        return method
-    if isinstance(method, type) or not (
-        callable(getattr(method, "init", None)) and callable(getattr(method, "step", None))
-    ):
-        raise TypeError(
-            f"{method!r} is no rule: a rule has init(F, z) and step(F, z, memory); give e.g. Extragradient(lr=0.1)"
-        )
-    return Method(method)
+    return method if isinstance(method, Method) else Method(method)
 
 
 def label(part: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -78,11 +79,11 @@ def _averaged_alternating(lr: Scalar, decay: Scalar = 0.999) -> exponential_aver
 
 
 def _svre(lr: Scalar, every: int = 5) -> variance_reduced:
-    return variance_reduced(Extragradient(lr), int(every))
+    return variance_reduced(Extragradient(lr), every)
 
 
 def _nested_lookahead(lr: Scalar, k: int = 5, alpha: Scalar = 0.5, outer: int = 5) -> lookahead:
-    return lookahead(lookahead(Simultaneous(lr), int(k), alpha), int(outer), alpha)
+    return lookahead(lookahead(Simultaneous(lr), k, alpha), outer, alpha)
 
 
 def _heavy_ball(lr: Scalar, momentum: Scalar = 0.5) -> HeavyBall:
@@ -102,19 +103,19 @@ def _alternating_extragradient(lr: Scalar) -> alternating:
 
 
 def _lookahead(lr: Scalar, k: int = 5, alpha: Scalar = 0.5) -> lookahead:
-    return lookahead(Simultaneous(lr), int(k), alpha)
+    return lookahead(Simultaneous(lr), k, alpha)
 
 
 def _alternating_lookahead(lr: Scalar, k: int = 5, alpha: Scalar = 0.5) -> lookahead:
-    return lookahead(Alternating(lr), int(k), alpha)
+    return lookahead(Alternating(lr), k, alpha)
 
 
 def _unrolled(lr: Scalar, steps: int = 5) -> Method:
-    return Method(Simultaneous(lr), unrolled(int(steps), lr))
+    return Method(Simultaneous(lr), unrolled(steps, lr))
 
 
 def _stop_gradient_lookahead(lr: Scalar, steps: int = 5) -> Method:
-    return Method(Simultaneous(lr), stop_gradient_lookahead(int(steps), lr))
+    return Method(Simultaneous(lr), stop_gradient_lookahead(steps, lr))
 
 
 def _consensus(lr: Scalar, gamma: Scalar = 1.0) -> Method:
@@ -359,5 +360,8 @@ def named(name: str, lr: Scalar = 0.1, **given: Any) -> Any:
 
 def _constructor(name: str) -> Constructor:
     if name not in methods:
-        raise ValueError(f"there is no method '{name}'. The methods are: {', '.join(methods)}.")
+        folded = {n.casefold(): n for n in methods}
+        near = [folded[n] for n in difflib.get_close_matches(str(name).casefold(), folded, n=3)]
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"there is no method '{name}'.{hint} The methods are: {', '.join(methods)}.")
     return methods[name]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from gamedyn.games.field import DerivedField, Element, Field, Scalar, total
+from gamedyn.rules.checks import require_decay, require_positive
 from gamedyn.rules.rule import Memory
 from gamedyn.rules.transforms import Transform
 
@@ -73,6 +74,11 @@ class Adam(Preconditioner):
     bias_correction : bool
         Whether m and s are divided by 1 - betaᵗ; t counts the evaluations of the player's part.
 
+    Raises
+    ------
+    ValueError
+        If a decay is a number outside [0, 1), or eps one that is not positive.
+
     References
     ----------
     .. [1] D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, ICLR 2015, arXiv:1412.6980.
@@ -82,6 +88,10 @@ class Adam(Preconditioner):
     beta2: Scalar = 0.999
     eps: Scalar = 1e-8
     bias_correction: bool = True
+
+    def __post_init__(self) -> None:
+        require_decay(self, "beta1", "beta2")
+        require_positive(self, "eps")
 
     def init(self, F: Field, z: Element) -> Memory:
         """m, s and the count t of evaluations, all zero."""
@@ -115,10 +125,13 @@ class RMSProp(Preconditioner):
 
     Parameters
     ----------
-    decay : float
-        In [0, 1).
-    eps : float
-        Added to the root, > 0.
+    decay, eps : float
+        In [0, 1), and added to the root, > 0.
+
+    Raises
+    ------
+    ValueError
+        If a decay is a number outside [0, 1), or eps one that is not positive.
 
     References
     ----------
@@ -127,6 +140,10 @@ class RMSProp(Preconditioner):
 
     decay: Scalar = 0.99
     eps: Scalar = 1e-8
+
+    def __post_init__(self) -> None:
+        require_decay(self, "decay")
+        require_positive(self, "eps")
 
     def init(self, F: Field, z: Element) -> Memory:
         """s, zero."""
@@ -155,7 +172,7 @@ class AMSGrad(Preconditioner):
     Parameters
     ----------
     beta1, beta2, eps, bias_correction
-        As in `Adam`; the original has no bias correction, torch has it.
+        As in `Adam`, errors too; the original has no bias correction, torch has it.
 
     References
     ----------
@@ -166,6 +183,10 @@ class AMSGrad(Preconditioner):
     beta2: Scalar = 0.999
     eps: Scalar = 1e-8
     bias_correction: bool = True
+
+    def __post_init__(self) -> None:
+        require_decay(self, "beta1", "beta2")
+        require_positive(self, "eps")
 
     def init(self, F: Field, z: Element) -> Memory:
         """m, s, the largest s so far and the count t of evaluations, all zero."""
@@ -240,6 +261,11 @@ class Clip(Preconditioner):
         Largest norm of a player's part, or largest component; > 0.
     by : {"norm", "value"}
 
+    Raises
+    ------
+    ValueError
+        If the bound is a number that is not positive, or `by` is neither.
+
     References
     ----------
     .. [1] R. Pascanu, T. Mikolov, Y. Bengio, On the difficulty of training recurrent neural networks, ICML 2013,
@@ -252,6 +278,7 @@ class Clip(Preconditioner):
     def __post_init__(self) -> None:
         if self.by not in ("norm", "value"):
             raise ValueError(f"Clip: by={self.by!r} is neither 'norm' nor 'value'")
+        require_positive(self, "bound")
 
     def init(self, F: Field, z: Element) -> Memory:
         """No state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
@@ -85,6 +86,21 @@ def replace_in_rule(rule: Any, owner: str, name: str, value: Any) -> Any:
 def has_field(part: Any, owner: str, name: str) -> bool:
     """Whether a dataclass, of the class `owner` if that is given, has the field `name`."""
     return owner in ("", type(part).__name__) and is_dataclass(part) and any(f.name == name for f in fields(part))
+
+
+def coefficient_names(rule: Any) -> list[str]:
+    """The fields of a rule and of the rules that it wraps, the outermost first; without rules, counts and flags."""
+    names: list[str] = []
+    while rule is not None:
+        names += [f.name for f in fields(rule) if _is_coefficient(f)] if is_dataclass(rule) else []
+        rule = getattr(rule, "rule", None)
+    return names
+
+
+def _is_coefficient(f: Any) -> bool:
+    """By its annotation: an int, bool or str shapes a step, so that no one trace serves every value."""
+    words = set(re.findall(r"\w+", str(f.type)))
+    return f.name != "rule" and (not words & {"int", "bool", "str"} or bool(words & {"float", "Scalar", "Any"}))
 
 
 def reporter(rule: Any) -> Any:

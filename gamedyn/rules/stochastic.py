@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gamedyn.games.field import DerivedField, Element, Field, Scalar
+from gamedyn.rules.checks import require_count, require_rule
 from gamedyn.rules.rule import Memory, at, period, refuse_report
 
 
@@ -33,6 +34,8 @@ class variance_reduced:
     ------
     ValueError
         If `every` is no positive integer, or the wrapper stands inside `alternating`.
+    TypeError
+        If `rule` is no rule, or `every` no number.
     NotInThisWorld
         Under a preconditioner, which normalises after the difference (2) would have to be formed.
 
@@ -55,8 +58,8 @@ class variance_reduced:
     every: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.every, bool) or int(self.every) != self.every or self.every < 1:
-            raise ValueError(f"variance_reduced needs every >= 1 steps between snapshots, an integer, got {self.every}")
+        require_rule(self.rule, "variance_reduced")
+        object.__setattr__(self, "every", require_count("variance_reduced", "every", self.every, 1))
         refuse_report("variance_reduced", self.rule)
 
     def at(self, k: int) -> corrected:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gamedyn.games.field import DerivedField, Element, Field, Scalar, total
 from gamedyn.games.transformed import TransformedGame
+from gamedyn.rules.checks import require_count, require_number, require_players
 from gamedyn.rules.scaling import ScaledField
 
 
@@ -44,6 +45,11 @@ class two_timescale(Transform):
     tau : float or Symbol
         Ratio τ > 0 of the last player's step to that of the others.
 
+    Raises
+    ------
+    ValueError
+        If tau is a number and not positive.
+
     References
     ----------
     .. [1] T. Fiez, L. Ratliff, Local convergence analysis of gradient descent ascent with finite
@@ -51,6 +57,9 @@ class two_timescale(Transform):
     """
 
     tau: Scalar
+
+    def __post_init__(self) -> None:
+        require_number("two_timescale", "tau", self.tau, lambda t: t > 0, "a positive ratio, such as 2")
 
     def field(self, F: Field) -> Field:
         """The transformed field."""
@@ -218,6 +227,13 @@ class unrolled(Transform):
     players : tuple of int
         Who looks ahead; by default the first player alone (the generator of a GAN).
 
+    Raises
+    ------
+    ValueError
+        If `steps` is no integer >= 0, or, with the game, `players` names players that it does not have.
+    TypeError
+        If `steps` is no number, or `players` does not list player numbers.
+
     See Also
     --------
     stop_gradient_lookahead : the same answers, not differentiated.
@@ -231,6 +247,10 @@ class unrolled(Transform):
     steps: int
     lr: Scalar
     players: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", require_count("unrolled", "steps", self.steps, 0))
+        object.__setattr__(self, "players", require_players("unrolled", "players", self.players))
 
     def field(self, F: Field) -> Field:
         """The transformed field."""
@@ -250,7 +270,7 @@ class stop_gradient_lookahead(Transform):
     Parameters
     ----------
     steps, lr, players
-        As in `unrolled`.
+        As in `unrolled`, errors too.
 
     References
     ----------
@@ -262,6 +282,10 @@ class stop_gradient_lookahead(Transform):
     lr: Scalar
     players: tuple[int, ...] = (0,)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", require_count("stop_gradient_lookahead", "steps", self.steps, 0))
+        object.__setattr__(self, "players", require_players("stop_gradient_lookahead", "players", self.players))
+
     def field(self, F: Field) -> Field:
         """The transformed field."""
         return LookaheadField(F, self.steps, self.lr, self.players)
@@ -272,11 +296,9 @@ class LookaheadField(DerivedField):
 
     def __init__(self, base: Field, steps: int, lr: Scalar, ahead: tuple[int, ...]) -> None:
         super().__init__(base)
-        if int(steps) < 0:
-            raise ValueError(f"a look-ahead needs steps >= 0, got {steps}")
         if not all(0 <= i < len(base.players) for i in ahead):
             raise ValueError(f"players={ahead} names players that a game of {len(base.players)} does not have")
-        self.steps, self.lr, self.ahead = int(steps), lr, ahead
+        self.steps, self.lr, self.ahead = steps, lr, ahead
 
     def answer(self, i: int, z: Element) -> Element:
         """z after the others have taken their steps against a resting player i."""

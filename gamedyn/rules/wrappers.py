@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gamedyn.games.field import Element, Field, Scalar, total
 from gamedyn.rules.basic import Simultaneous
-from gamedyn.rules.rule import Memory, at, period, refuse_report, replace_in_rule
+from gamedyn.rules.checks import require_count, require_players, require_rule
+from gamedyn.rules.rule import Memory, at, coefficient_names, period, refuse_report, replace_in_rule
 from gamedyn.rules.scaling import ScaledField
 
 
@@ -31,6 +32,13 @@ class alternating:
     steps : tuple of int, optional
         Updates of each entry of `order`; by default one.
 
+    Raises
+    ------
+    TypeError
+        If `rule` is no rule, or `order` does not list player numbers.
+    ValueError
+        If a count of steps is no integer >= 0, or, with the game, `order` and `steps` do not fit its players.
+
     Notes
     -----
     On f = xy plain alternation is neutral for 0 < lr < 2: both |ζ| = 1.
@@ -45,6 +53,17 @@ class alternating:
     order: tuple[int, ...] | None = None
     steps: tuple[int, ...] | None = None
     hands_on_report = True
+
+    def __post_init__(self) -> None:
+        require_rule(self.rule, "alternating")
+        if self.order is not None:
+            object.__setattr__(self, "order", require_players("alternating", "order", self.order))
+        if self.steps is None:
+            return
+        if not isinstance(self.steps, (tuple, list)):
+            raise TypeError(f"alternating: steps lists one count per move, as in steps=(1, 5); got {self.steps!r}")
+        steps = tuple(require_count("alternating", "an entry of steps", count, 0) for count in self.steps)
+        object.__setattr__(self, "steps", steps)
 
     def _moves(self, F: Field) -> list[int]:
         n = len(F.players)
@@ -105,6 +124,13 @@ class lookahead:
     alpha : float or Symbol
         Share of the way that is kept, in (0, 1].
 
+    Raises
+    ------
+    TypeError
+        If `rule` is no rule, or `k` no number.
+    ValueError
+        If `k` is no integer >= 1.
+
     References
     ----------
     .. [1] T. Chavdarova et al., Taming GANs with Lookahead-Minmax, ICLR 2021, arXiv:2006.14567.
@@ -115,8 +141,8 @@ class lookahead:
     alpha: Scalar
 
     def __post_init__(self) -> None:
-        if int(self.k) < 1:
-            raise ValueError(f"lookahead needs k >= 1 inner steps, got {self.k}")
+        require_rule(self.rule, "lookahead")
+        object.__setattr__(self, "k", require_count("lookahead", "k", self.k, 1))
         refuse_report("lookahead", self.rule)
 
     def init(self, F: Field, z: Element) -> Memory:
@@ -126,7 +152,7 @@ class lookahead:
     def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
         """One update."""
         w = z
-        for _ in range(int(self.k)):
+        for _ in range(self.k):
             w, memory = self.rule.step(F, w, memory)
         return F.point(z + self.alpha * (w - z)), memory
 
@@ -146,6 +172,11 @@ class per_player:
     scales : tuple of float or Symbol
         One factor per player on its part of the field.
 
+    Raises
+    ------
+    TypeError
+        If `rule` is no rule, or `scales` is no sequence.
+
     References
     ----------
     .. [1] H. Shugart, J. M. Altschuler, Negative stepsizes make gradient-descent-ascent converge (2025),
@@ -163,6 +194,14 @@ class per_player:
     rule: Any
     scales: tuple[Scalar, ...]
     hands_on_report = True
+
+    def __post_init__(self) -> None:
+        require_rule(self.rule, "per_player")
+        if isinstance(self.scales, (str, Mapping)) or not hasattr(self.scales, "__getitem__"):
+            raise TypeError(
+                f"per_player: scales lists one factor per player, in the order of the game, as in (1.0, -0.5); "
+                f"got {self.scales!r}"
+            )
 
     def init(self, F: Field, z: Element) -> Memory:
         """The rule's memory."""
@@ -184,9 +223,16 @@ class scheduled:
     rule : Rule
         Wrapped or not.
     parameter : str
-        A field of the rule, or of a rule that it wraps.
+        A field of the rule, or of a rule that it wraps; no count, order or flag.
     values : callable or tuple
         values(k), or one period of values.
+
+    Raises
+    ------
+    TypeError
+        If `rule` is no rule, or `values` neither a function nor a sequence.
+    ValueError
+        If the rule has no coefficient `parameter`, or `values` is empty.
 
     Notes
     -----
@@ -198,12 +244,24 @@ class scheduled:
     values: Callable[[int], Scalar] | tuple[Scalar, ...]
     hands_on_report = True
 
+    def __post_init__(self) -> None:
+        require_rule(self.rule, "scheduled")
+        names = coefficient_names(self.rule)
+        if self.parameter not in names:
+            known = ", ".join(names) or "none"
+            raise ValueError(f"scheduled: {self.rule!r} has no coefficient '{self.parameter}'; it has {known}")
+        what = "values must be a function of the step, or one period of values, as in (0.1, 0.2)"
+        if isinstance(self.values, (str, Mapping)) or not (
+            callable(self.values) or hasattr(self.values, "__getitem__")
+        ):
+            raise TypeError(f"scheduled: {what}; got {self.values!r}")
+        if not callable(self.values) and len(self.values) == 0:
+            raise ValueError(f"scheduled: {what}; got no value")
+
     def at(self, k: int) -> Any:
         """The autonomous rule of step k."""
         value = self.values(k) if callable(self.values) else self.values[k % len(self.values)]
-        rule = replace_in_rule(self.rule, "", self.parameter, value * 1.0 if isinstance(value, int) else value)
-        if rule is None:
-            raise ValueError(f"scheduled: {self.rule!r} has no coefficient '{self.parameter}'")
+        rule = replace_in_rule(self.rule, "", self.parameter, _as_coefficient(value))
         return at(rule, k)
 
     @property
@@ -219,3 +277,10 @@ class scheduled:
     def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
         """One update with the coefficients of step 0; a step map asks `at(k)` first."""
         return self.at(0).step(F, z, memory)
+
+
+def _as_coefficient(value: Any) -> Any:
+    """An int as a float, in tuples too: ints are counts, which a trace holds fixed."""
+    if isinstance(value, tuple):
+        return tuple(map(_as_coefficient, value))
+    return value * 1.0 if isinstance(value, int) else value

@@ -136,7 +136,7 @@ def test_a_snapshot_costs_one_full_gradient_and_an_evaluation_two():
 def test_it_refuses_where_the_correction_has_no_meaning():
     with pytest.raises(ValueError, match=r"variance_reduced\(alternating\(rule\), every\)"):
         gd.StepMap(gd.alternating(gd.variance_reduced(gd.Simultaneous(0.1), 3)), GAME).dim  # noqa: B018
-    with pytest.raises(ValueError, match="every >= 1"):
+    with pytest.raises(ValueError, match="every must be an integer >= 1"):
         gd.variance_reduced(gd.Simultaneous(0.1), 0)
     T = gd.StepMap(gd.Method(gd.variance_reduced(gd.Simultaneous(0.1), 3), gd.Adam()), GAME)
     with pytest.raises(gd.NotInThisWorld, match="Adam normalises after the sample is drawn"):
