@@ -111,13 +111,17 @@ def test_resolvents_under_constraints_are_refused(method):
 
 
 def test_a_projected_resolvent_need_not_rest_at_an_equilibrium():
-    """min over x >= 0, max over y of xy + x: at (0, 0), -v = (-1, 0) is a normal, but the step moves y."""
-    game = gd.Game(["x*y + x", "-x*y - x"], players=[["x"], ["y"]]).constrained(box={"x": (0, sp.oo)})
-    assert gd.field(game, [0.0, 0.0]) == pytest.approx([1, 0])
+    """min over x >= 0, max over y of xy + x: at (0, 0), -v = (-1, 0) is a normal, but P∘(I + lr v)⁻¹ moves y."""
+    game = gd.Game(["x*y + x", "-x*y - x"], players=[["x"], ["y"]])
+    cone = game.constrained(box={"x": (0, sp.oo)})
+    assert gd.field(cone, [0.0, 0.0]) == pytest.approx([1, 0])
     lr = 0.5
-    assert gd.StepMap(gd.Extragradient(lr), game)([0.0, 0.0]) == pytest.approx([0, 0])
-    moved = gd.StepMap(gd.ProximalPoint(lr), game)([0.0, 0.0])
-    assert moved == pytest.approx([0, -(lr**2) / (1 + lr**2)])
+    assert gd.StepMap(gd.Extragradient(lr), cone)([0.0, 0.0]) == pytest.approx([0, 0])
+    unconstrained = gd.StepMap(gd.ProximalPoint(lr), game)([0.0, 0.0])
+    projected = [max(unconstrained[0], 0.0), unconstrained[1]]
+    assert projected == pytest.approx([0, -(lr**2) / (1 + lr**2)])
+    with pytest.raises(gd.NotInThisWorld, match="normal cone"):
+        gd.StepMap(gd.ProximalPoint(lr), cone).start([0.0, 0.0])
 
 
 def test_the_missing_extra_is_named():
