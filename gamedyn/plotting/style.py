@@ -63,6 +63,7 @@ _METHOD_COLORS = {
     "lookahead": "#117733",
     "competitive": "#AA4499",
     "lola": "#44AA99",
+    "averaged": "#AA4466",
     "eagc": "#CC6677",
     "feg": "#661100",
     "flow": "#4D4D4D",
