@@ -14,28 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 from gamedyn.games.field import Element, Field, Scalar
-from gamedyn.rules.rule import Memory, at, refuse_report
+from gamedyn.rules.rule import Memory, Timed, at, refuse_report
 
 ONE = Fraction(1)
 RECURSION = 400  # steps from one remembered step to the next, well below Python's limit
-
-
-class Anchored:
-    """Base of rules whose only memory of the start is m = z₀ - z; subclasses define `at(k)`."""
-
-    period = None
-
-    def at(self, k: int) -> Any:
-        """The autonomous rule of step k."""
-        raise NotImplementedError(f"{type(self).__name__} defines no at(k)")
-
-    def init(self, F: Field, z: Element) -> Memory:
-        """The anchor is the start itself."""
-        return (0 * z,)
-
-    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
-        """One update with the coefficients of step 0; a step map asks `at(k)` first."""
-        return self.at(0).step(F, z, memory)
 
 
 @dataclass(frozen=True)
@@ -72,7 +54,7 @@ class AnchoredExtragradient:
 
 
 @dataclass(frozen=True)
-class EAGC(Anchored):
+class EAGC(Timed):
     """Extra anchored gradient with a constant step (EAG-C).
 
         w  = P(z + (z₀ - z)/(k+2) - lr v(z))
@@ -108,7 +90,7 @@ class EAGC(Anchored):
 
 
 @dataclass(frozen=True)
-class EAGV(Anchored):
+class EAGV(Timed):
     """Extra anchored gradient with a varying step (EAG-V).
 
         α₀ = lr,  α_{k+1} = α_k (1 - (k+2)²α_k²L²/((k+1)(k+3)))/(1 - α_k²L²)
@@ -152,7 +134,7 @@ def varying_step(first: Scalar, L: Scalar, k: int) -> Scalar:
 
 
 @dataclass(frozen=True)
-class FEG(Anchored):
+class FEG(Timed):
     """Fast extragradient: anchored, and fast on negatively comonotone fields too.
 
         β = 1/(k+1)
@@ -208,7 +190,7 @@ class AnchoredStep:
 
 
 @dataclass(frozen=True)
-class halpern:
+class halpern(Timed):
     """The Halpern iteration of a rule: its step, pulled back towards the start.
 
         z+ = P(β z₀ + (1 - β) rule(z)),  β = 1/(k+2)
@@ -228,7 +210,6 @@ class halpern:
     """
 
     rule: Any
-    period = None
 
     def __post_init__(self) -> None:
         refuse_report("halpern", self.rule)
@@ -236,14 +217,6 @@ class halpern:
     def at(self, k: int) -> AnchoredStep:
         """The autonomous rule of step k."""
         return AnchoredStep(at(self.rule, k), Fraction(1, k + 2))
-
-    def init(self, F: Field, z: Element) -> Memory:
-        """The anchor is the start itself; then the rule's memory."""
-        return self.at(0).init(F, z)
-
-    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
-        """One update with the coefficients of step 0; a step map asks `at(k)` first."""
-        return self.at(0).step(F, z, memory)
 
 
 @dataclass(frozen=True)
@@ -267,7 +240,7 @@ class AcceleratedStep:
 
 
 @dataclass(frozen=True)
-class AcceleratedProximalPoint(Anchored):
+class AcceleratedProximalPoint(Timed):
     """The proximal point method at twice the order (APPM, an anchored resolvent).
 
         z+ = the w with w + lr v(w) = y
@@ -288,10 +261,6 @@ class AcceleratedProximalPoint(Anchored):
     """
 
     lr: Scalar
-
-    def init(self, F: Field, z: Element) -> Memory:
-        """At rest, at the anchor."""
-        return (0 * z, 0 * z)
 
     def at(self, k: int) -> AcceleratedStep:
         """The autonomous rule of step k."""

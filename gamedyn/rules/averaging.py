@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from gamedyn.games.field import Element, Field, Scalar
-from gamedyn.rules.rule import Memory, at, refuse_report
+from gamedyn.rules.rule import Memory, Timed, at, refuse_report
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class exponential_average:
 
 
 @dataclass(frozen=True)
-class averaged:
+class averaged(Timed):
     """The rule, reporting the mean of all its iterates, the start included.
 
         z̄_k = (z₀ + … + z_k)/(k + 1)
@@ -84,7 +84,6 @@ class averaged:
     """
 
     rule: Any
-    period = None
 
     def __post_init__(self) -> None:
         refuse_report("averaged", self.rule)
@@ -92,14 +91,6 @@ class averaged:
     def at(self, k: int) -> exponential_average:
         """The autonomous rule of step k."""
         return exponential_average(at(self.rule, k), Fraction(k + 1, k + 2))
-
-    def init(self, F: Field, z: Element) -> Memory:
-        """The average is the start."""
-        return self.at(0).init(F, z)
-
-    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
-        """One update with the weight of step 0; a step map asks `at(k)` first."""
-        return self.at(0).step(F, z, memory)
 
     def report(self, z: Element, memory: Memory) -> Element:
         """z̄."""

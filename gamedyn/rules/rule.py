@@ -138,3 +138,21 @@ class Memoryless:
     def init(self, F: Field, z: Element) -> Memory:
         """No memory."""
         return ()
+
+
+class Timed:
+    """Base of rules whose coefficients depend on the step; subclasses define `at(k)`, and `period` if they repeat."""
+
+    period: Any = None
+
+    def at(self, k: int) -> Any:
+        """The autonomous rule of step k."""
+        raise NotImplementedError(f"{type(self).__name__} defines no at(k)")
+
+    def init(self, F: Field, z: Element) -> Memory:
+        """The memory of step 0."""
+        return self.at(0).init(F, z)
+
+    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
+        """One update with the coefficients of step 0; a step map asks `at(k)` first."""
+        return self.at(0).step(F, z, memory)

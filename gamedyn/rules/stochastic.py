@@ -8,11 +8,11 @@ from typing import Any
 
 from gamedyn.games.field import DerivedField, Element, Field, Scalar
 from gamedyn.rules.checks import require_count, require_rule
-from gamedyn.rules.rule import Memory, at, period, refuse_report
+from gamedyn.rules.rule import Memory, Timed, at, period, refuse_report
 
 
 @dataclass(frozen=True)
-class variance_reduced:
+class variance_reduced(Timed):
     """A rule on a field whose variance vanishes as the iterate and a snapshot approach each other.
 
         every `every` steps:  z̃ ← z,  g̃ ← E v(z̃)                                         (1)
@@ -70,15 +70,7 @@ class variance_reduced:
     def period(self) -> int | None:
         """Steps after which everything repeats, None where the rule's own schedule does not."""
         inner = period(self.rule)
-        return None if inner is None else math.lcm(int(self.every), inner)
-
-    def init(self, F: Field, z: Element) -> Memory:
-        """The snapshot at the start."""
-        return self.at(0).init(F, z)
-
-    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
-        """One update with a fresh snapshot; a step map asks `at(k)` first."""
-        return self.at(0).step(F, z, memory)
+        return None if inner is None else math.lcm(self.every, inner)
 
 
 @dataclass(frozen=True)

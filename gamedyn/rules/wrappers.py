@@ -10,7 +10,7 @@ from typing import Any
 from gamedyn.games.field import Element, Field, Scalar, total
 from gamedyn.rules.basic import Simultaneous
 from gamedyn.rules.checks import require_count, require_players, require_rule
-from gamedyn.rules.rule import Memory, at, coefficient_names, period, refuse_report, replace_in_rule
+from gamedyn.rules.rule import Memory, Timed, at, coefficient_names, period, refuse_report, replace_in_rule
 from gamedyn.rules.scaling import ScaledField
 
 
@@ -213,7 +213,7 @@ class per_player:
 
 
 @dataclass(frozen=True)
-class scheduled:
+class scheduled(Timed):
     """A rule one of whose coefficients depends on the step.
 
         step k uses  rule with `parameter` = values(k),  k = 0, 1, 2, …
@@ -269,14 +269,6 @@ class scheduled:
         """Steps after which everything repeats, None where `values` is a function of the step."""
         inner = period(self.rule)
         return None if callable(self.values) or inner is None else math.lcm(len(self.values), inner)
-
-    def init(self, F: Field, z: Element) -> Memory:
-        """The rule's memory."""
-        return self.at(0).init(F, z)
-
-    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
-        """One update with the coefficients of step 0; a step map asks `at(k)` first."""
-        return self.at(0).step(F, z, memory)
 
 
 def _as_coefficient(value: Any) -> Any:
