@@ -18,7 +18,8 @@ from typing import Any, Literal
 import mpmath
 import sympy as sp
 
-from gamedyn.stability.schur_cohn import RealRoot, evaluate, is_self_reciprocal, jury_determinant
+from gamedyn.stability.number_fields import RealRoot, evaluate
+from gamedyn.stability.schur_cohn import is_self_reciprocal, jury_determinant
 
 __all__ = ["simple_crossing"]
 

@@ -1,17 +1,17 @@
-"""For which steps does a step map settle? The set of h > 0 at which every root of p(zeta; h) is inside the circle.
+"""For which steps does a step map settle? The set of h at which every root of p(zeta; h) is inside the circle.
 
-    stable  = {h > 0 : |zeta| < 1 for every root of p(.; h)}
-    neutral = {h > 0 : max |zeta| = 1, roots on the circle simple}
+    stable  = {h : |zeta| < 1 for every root of p(.; h)}
+    neutral = {h : max |zeta| = 1, roots on the circle simple}
 
-p is factored over Q(h) (or Q(alpha)(h)). The zeros of the factors' critical polynomials (:mod:`schur_cohn`) cut h > 0
-into cells on which nothing changes: one rational sample decides a cell, and every boundary point is decided by itself,
-in the number field that it generates.
+h > 0 unless other bounds are given. p is factored over Q(h) (or Q(alpha)(h)). The zeros of the factors' critical
+polynomials (:mod:`schur_cohn`) cut the range of h into cells on which nothing changes: one rational sample decides a
+cell, and every boundary point is decided by itself, in the number field that it generates.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import groupby, pairwise
 from typing import Any, Literal
@@ -23,25 +23,31 @@ from sympy.polys.domains.domain import Domain
 
 from gamedyn.stability.crossings import simple_crossing
 from gamedyn.stability.modulus import dominant_modulus
+from gamedyn.stability.number_fields import POSITIVE, Bounds, RealNumberField, RealRoot, evaluate, real_roots
 from gamedyn.stability.schur_cohn import (
-    RealNumberField,
-    RealRoot,
     circle_part,
     critical_polynomials,
     irreducible_factors,
     is_self_reciprocal,
     is_squarefree,
-    real_positive_roots,
 )
 from gamedyn.stability.stable_steps import StableSteps
 from gamedyn.stability.step_conditions import step_conditions
 from gamedyn.stability.step_scan import polynomial_radius, scan_steps
 from gamedyn.stability.time_limit import Clock, OutOfTime, limited_time
 
-__all__ = ["StableSteps", "dominant_modulus", "stable_region"]
+__all__ = [
+    "StableSteps",
+    "coefficient_field",
+    "collect",
+    "dominant_modulus",
+    "polynomial_region",
+    "samples",
+    "sorted_roots",
+]
 
 SemisimpleCheck = Callable[[sp.Expr], bool]
-_Status = Literal["stable", "neutral", "unstable"]
+Status = Literal["stable", "neutral", "unstable"]
 
 
 # --- exact ------------------------------------------------------------------------------------------------------------
@@ -49,7 +55,7 @@ _Status = Literal["stable", "neutral", "unstable"]
 
 def _status(
     parts: list[sp.Poly | None], powers: list[int], h: sp.Expr, semisimple_check: SemisimpleCheck | None
-) -> _Status:
+) -> Status:
     """Combines the factors' circle parts at one h (None: a root outside)."""
     if any(g is None for g in parts):
         return "unstable"
@@ -75,7 +81,7 @@ def _boundary_status(
     beside: list[sp.Poly | None],
     root: RealRoot,
     semisimple_check: SemisimpleCheck | None,
-) -> _Status:
+) -> Status:
     """Status of a boundary point, `beside` being the factors' circle parts in the cell to its left."""
     factors, powers = [f for f, _ in factored], [k for _, k in factored]
     touched = [root.minimal in c for c in critical]
@@ -98,26 +104,31 @@ def _boundary_status(
     return _status(parts, powers, root.value, semisimple_check)
 
 
-def _sorted_roots(critical: list[list[sp.Poly]], clock: Clock) -> tuple[list[RealRoot], list[mpmath.mpf]]:
-    """The boundary points in order, and as numbers accurate to a small part of the gaps between them."""
+def sorted_roots(
+    polynomials: Iterable[sp.Poly], bounds: Bounds, clock: Clock
+) -> tuple[list[RealRoot], list[mpmath.mpf]]:
+    """The real roots between the bounds in order, and as numbers accurate to a small part of the gaps between them.
+
+    The polynomials are irreducible and distinct, so that no two share a root.
+    """
     roots: list[RealRoot] = []
-    for m in dict.fromkeys(m for c in critical for m in c):
+    for m in polynomials:
         clock.check()
-        roots += real_positive_roots(m)
+        roots += real_roots(m, bounds)
     for digits in (30, 100, 400):
         with mpmath.workdps(digits):
             roots.sort(key=lambda r: r.digits(digits))
             values = [r.digits(digits) for r in roots]
             gap = mpmath.mpf(10) ** (5 - digits)
-            if all(b - a > gap * b for a, b in pairwise(values)):
+            if all(b - a > gap * max(abs(a), abs(b)) for a, b in pairwise(values)):
                 return roots, values
     raise ArithmeticError("two cell boundaries agree to 400 digits; use simpler coefficients")
 
 
-def _simple_rational(a: mpmath.mpf, b: mpmath.mpf | None) -> sp.Rational:
-    """A rational with a small denominator in the middle half of (a, b); b None stands for infinity."""
-    if b is None:
-        return sp.Rational(int(mpmath.floor(a)) + 1)
+def _simple_rational(a: mpmath.mpf, b: mpmath.mpf) -> sp.Rational:
+    """A rational with a small denominator in the middle half of (a, b)."""
+    if mpmath.isinf(a) or mpmath.isinf(b):
+        return sp.Rational(0 if a == -b else int(mpmath.floor(a)) + 1 if mpmath.isinf(b) else int(mpmath.ceil(b)) - 1)
     margin, middle = (b - a) / 4, (a + b) / 2
     denominator = 1
     while True:
@@ -127,16 +138,20 @@ def _simple_rational(a: mpmath.mpf, b: mpmath.mpf | None) -> sp.Rational:
         denominator *= 2
 
 
-def _samples(values: list[mpmath.mpf]) -> list[sp.Rational]:
-    """One rational inside each cell that the boundary points cut out of h > 0."""
+def samples(values: list[mpmath.mpf], bounds: Bounds) -> list[sp.Rational]:
+    """One rational inside each cell that the boundary points cut out of the range."""
     with mpmath.workdps(410):
-        ends = [mpmath.mpf(0), *values, None]
-        return [_simple_rational(a, b) for a, b in pairwise(ends)]
+        low, high = (
+            evaluate(end, 410) if end.is_finite else mpmath.mpf(str(end).replace("oo", "inf")) for end in bounds
+        )
+        return [_simple_rational(a, b) for a, b in pairwise([low, *values, high])]
 
 
-def _collect(cells: list[_Status], points: list[_Status], roots: list[RealRoot], wanted: _Status) -> sp.Set:
+def collect(
+    cells: Sequence[Any], points: Sequence[Any], roots: Sequence[RealRoot], wanted: Any, bounds: Bounds = POSITIVE
+) -> sp.Set:
     """The union of the cells and boundary points with a given status."""
-    ends = [sp.Integer(0), *(r.value for r in roots), sp.oo]
+    ends = [bounds[0], *(r.value for r in roots), bounds[1]]
     # Labels 2k are the cells (ends[k], ends[k + 1]), labels 2k + 1 the points ends[k + 1].
     labels = [cells[0]]
     for point, cell in zip(points, cells[1:], strict=True):
@@ -154,26 +169,38 @@ def _exact_region(
     factored: list[tuple[sp.Poly, int]],
     h: sp.Symbol,
     domain: Domain,
+    bounds: Bounds,
     clock: Clock,
     semisimple_check: SemisimpleCheck | None,
 ) -> StableSteps:
     factors, powers = [f for f, _ in factored], [k for _, k in factored]
     critical = critical_polynomials(factors, h, domain)
-    roots, values = _sorted_roots(critical, clock)
+    roots, values = sorted_roots(dict.fromkeys(m for c in critical for m in c), bounds, clock)
     cells: list[list[sp.Poly | None]] = []
-    statuses: list[_Status] = []
-    for x in _samples(values):
+    statuses: list[Status] = []
+    for x, end in zip(samples(values, bounds), [*values, None], strict=True):
         clock.check()
         field = RealNumberField(domain, domain.from_sympy(x), x)
         cells.append([circle_part(field.at(f), field) for f in factors])
-        statuses.append(_status(cells[-1], powers, x, semisimple_check))
-    points: list[_Status] = []
+        statuses.append(_status(cells[-1], powers, x, _twice(semisimple_check, x, end, bounds)))
+    points: list[Status] = []
     for root, beside in zip(roots, cells, strict=False):
         clock.check()
         points.append(_boundary_status(factored, critical, beside, root, semisimple_check))
-    stable = _collect(statuses, points, roots, "stable")
+    stable = collect(statuses, points, roots, "stable", bounds)
     reason = _why_empty(factors) if stable is sp.S.EmptySet else ""
-    return StableSteps("exact", stable, _collect(statuses, points, roots, "neutral"), (), reason, h)
+    return StableSteps("exact", stable, collect(statuses, points, roots, "neutral", bounds), (), reason, h)
+
+
+def _twice(
+    check: SemisimpleCheck | None, x: sp.Rational, end: mpmath.mpf | None, bounds: Bounds
+) -> SemisimpleCheck | None:
+    """The check at a sample and at a less simple number of its cell: at the first the matrix may be a special one."""
+    if check is None:
+        return None
+    high = bounds[1] if end is None else sp.Rational(mpmath.nstr(end, 30))
+    other = x + (sp.Rational(377, 987) if high == sp.oo else (high - x) * sp.Rational(377, 987))
+    return lambda _: check(x) and check(other)
 
 
 def _why_empty(factors: list[sp.Poly]) -> str:
@@ -188,18 +215,19 @@ def _timed_region(
     zeta: sp.Symbol,
     h: sp.Symbol,
     max_degree: int,
+    bounds: Bounds,
     clock: Clock,
     semisimple_check: SemisimpleCheck | None,
 ) -> StableSteps | str:
     """The exact set, or a sentence saying why there is none."""
-    domain = _coefficient_field(numerator, zeta, h)
+    domain = coefficient_field(numerator, zeta, h)
     if isinstance(domain, str):
         return domain
     factored = irreducible_factors(sp.Poly(numerator, zeta, h), h, domain)
     largest = max((f.degree() for f, _ in factored), default=0)
     if largest > max_degree:
         return f"an irreducible factor has degree {largest} > max_degree = {max_degree}"
-    return _exact_region(factored, h, domain, clock, semisimple_check)
+    return _exact_region(factored, h, domain, bounds, clock, semisimple_check)
 
 
 # --- free symbols -----------------------------------------------------------------------------------------------------
@@ -246,7 +274,7 @@ def _numerator(p: sp.Poly, zeta: sp.Symbol, h: sp.Symbol) -> sp.Expr:
     return numerator
 
 
-def _coefficient_field(numerator: sp.Expr, zeta: sp.Symbol, h: sp.Symbol) -> Domain | str:
+def coefficient_field(numerator: sp.Expr, zeta: sp.Symbol, h: sp.Symbol) -> Domain | str:
     """Q or Q(alpha), or a sentence saying why there is none."""
     if numerator.has(sp.Float):
         return "the coefficients contain floats"
@@ -260,17 +288,18 @@ def _coefficient_field(numerator: sp.Expr, zeta: sp.Symbol, h: sp.Symbol) -> Dom
     return domain
 
 
-def stable_region(
+def polynomial_region(
     p: sp.Poly,
     parameter: sp.Symbol,
     *,
     time_limit: float = 5.0,
     max_degree: int = 8,
+    bounds: Bounds = POSITIVE,
     search: tuple[float, float] = (1e-4, 1e2),
     semisimple_check: SemisimpleCheck | None = None,
     fallback: Callable[[], StableSteps] | None = None,
 ) -> StableSteps:
-    """The steps h > 0 at which every root of p is strictly inside the unit circle.
+    """The steps h at which every root of p is strictly inside the unit circle.
 
         rho(h) = max {|zeta| : p(zeta; h) = 0} < 1
 
@@ -281,17 +310,20 @@ def stable_region(
         other (real) symbols allowed. Powers of zeta and factors free of zeta do not matter.
     parameter : sympy.Symbol
         The step h.
+    bounds : (Expr, Expr)
+        Rational or infinite ends of the range of h, which is open; (0, oo) where free symbols remain.
     time_limit : float
         Seconds for the exact answer; then the answer is numeric. Outside the main thread it is only checked between
         sub-steps.
     max_degree : int
         Largest degree in zeta of an irreducible factor that is treated exactly.
     search : (float, float)
-        Range of steps for the numeric answer.
+        Range of steps for the numeric answer; a geometric grid where it is positive.
     semisimple_check : callable, optional
         ``check(h)`` says whether the eigenvalues on the circle of the *matrix* at the step h are semisimple. It is
         asked only where p has a repeated root on the circle: the polynomial cannot tell a Jordan block from the
-        identity. A cell is asked at one interior point. Without it, a repeated root on the circle is not neutral.
+        identity. A cell is asked at two interior points; single points of a cell are not looked for. Without it, a
+        repeated root on the circle is not neutral.
     fallback : callable, optional
         The answer where the time is up; by default a scan of the roots of p.
 
@@ -312,7 +344,7 @@ def stable_region(
     --------
     >>> import sympy as sp
     >>> z, h = sp.symbols("zeta h", positive=True)
-    >>> stable_region(sp.Poly((z - (1 - h**2)) ** 2 + h**2, z), h)
+    >>> polynomial_region(sp.Poly((z - (1 - h**2)) ** 2 + h**2, z), h)
     StableSteps (exact): stable for 0 < h < 1
       neutral for h = 1
     """
@@ -327,7 +359,7 @@ def stable_region(
             found = (
                 _conditional_region(numerator, zeta, parameter, max_degree)
                 if numerator.free_symbols - {zeta, parameter}
-                else _timed_region(numerator, zeta, parameter, max_degree, clock, semisimple_check)
+                else _timed_region(numerator, zeta, parameter, max_degree, bounds, clock, semisimple_check)
             )
     except OutOfTime:
         if fallback is not None:

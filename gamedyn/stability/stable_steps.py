@@ -10,7 +10,7 @@ import sympy as sp
 
 from gamedyn.games.functions import exact_number
 
-__all__ = ["StableSteps"]
+__all__ = ["StableSteps", "spell"]
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ class StableSteps:
             body = f"{h} > 0" + "".join(f" and {c}" for c in self.conditions)
             lines = [f"StableSteps (conditions): {body}"]
         else:
-            lines = [f"StableSteps ({self.kind}): stable for {_spell(self.stable, h)}"]
+            lines = [f"StableSteps ({self.kind}): stable for {spell(self.stable, h)}"]
         if self.neutral is not sp.S.EmptySet:
-            lines.append(f"  neutral for {_spell(self.neutral, h)}")
+            lines.append(f"  neutral for {spell(self.neutral, h)}")
         return "\n".join([*lines, f"  ({self.reason})"] if self.reason else lines)
 
 
-def _spell(s: sp.Set, h: sp.Symbol) -> str:
+def spell(s: sp.Set, h: sp.Symbol) -> str:
     """One interval after the other, exact ends followed by their decimals."""
     if s is sp.S.EmptySet:
         return "no step" if h.name in ("h", "eta") else f"no {h} > 0"
@@ -99,7 +99,9 @@ def _spell_part(part: sp.Set, h: sp.Symbol) -> str:
         return f"{h} = " + ", ".join(_spell_number(x) for x in part)
     if not isinstance(part, sp.Interval):
         return str(part)
-    low = f"{_spell_number(part.start)} {'<' if part.left_open else '<='} "
+    if part == sp.S.Reals:
+        return f"every {h}"
+    low = "" if part.start == -sp.oo else f"{_spell_number(part.start)} {'<' if part.left_open else '<='} "
     high = "" if part.end == sp.oo else f" {'<' if part.right_open else '<='} {_spell_number(part.end)}"
     return low + str(h) + high
 

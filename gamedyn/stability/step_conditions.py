@@ -19,7 +19,16 @@ from sympy.logic.boolalg import Boolean
 
 from gamedyn.stability.schur_cohn import is_self_reciprocal
 
-__all__ = ["lienard_chipart", "solve_for_step", "step_conditions"]
+__all__ = [
+    "Known",
+    "drop_weaker",
+    "hurwitz_quantities",
+    "lienard_chipart",
+    "quantities_of",
+    "reduce_sign",
+    "solve_for_step",
+    "step_conditions",
+]
 
 
 def lienard_chipart(f: sp.Poly) -> list[sp.Expr]:
@@ -46,9 +55,22 @@ def lienard_chipart(f: sp.Poly) -> list[sp.Expr]:
     """
     n, s = f.degree(), sp.Dummy("s")
     b = sp.Poly(sum(c * (1 + s) ** (n - i) * (1 - s) ** i for i, c in enumerate(f.all_coeffs())), s)
-    ascending = [sp.expand(b.coeff_monomial(s**k)) for k in range(n + 1)]
-    descending = ascending[::-1]
-    values = [descending[0]] + [ascending[k] for k in range(0, n, 2)]
+    return hurwitz_quantities([sp.expand(b.coeff_monomial(s**k)) for k in range(n + 1)])
+
+
+def hurwitz_quantities(b: list[sp.Expr]) -> list[sp.Expr]:
+    """Quantities all positive iff every root of b_0 + b_1 s + ... + b_n s**n has a negative real part.
+
+        b_n > 0, b_0, b_2, ... > 0,   Delta_(n-1), Delta_(n-3), ... > 0
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> hurwitz_quantities(list(sp.symbols("b:4")))
+    [b3, b0, b2, -b0*b3 + b1*b2]
+    """
+    n, descending = len(b) - 1, b[::-1]
+    values = [descending[0]] + [b[k] for k in range(0, n, 2)]
     for k in range(n - 1, 0, -2):
         entries = [[descending[j] if 0 <= (j := 2 * c - r + 1) <= n else 0 for c in range(k)] for r in range(k)]
         values.append(sp.expand(sp.Matrix(entries).det(method="berkowitz")))
@@ -56,7 +78,7 @@ def lienard_chipart(f: sp.Poly) -> list[sp.Expr]:
 
 
 @dataclass
-class _Known:
+class Known:
     """Expressions that other conditions already force to be positive."""
 
     positive: set[sp.Expr] = field(default_factory=set)
@@ -83,7 +105,7 @@ class _Known:
         return 0
 
 
-def _reduce(q: sp.Expr, known: _Known) -> tuple[sp.Expr, list[Boolean]]:
+def reduce_sign(q: sp.Expr, known: Known) -> tuple[sp.Expr, list[Boolean]]:
     """q > 0 without its square factors and without factors of known sign, and the f != 0 this needs."""
     constant, factors = sp.factor_list(q)
     sign = known.sign(sp.sympify(constant)) if constant != 0 else 0
@@ -100,7 +122,7 @@ def _reduce(q: sp.Expr, known: _Known) -> tuple[sp.Expr, list[Boolean]]:
     return rest, apart
 
 
-def _linear(c1: sp.Expr, c0: sp.Expr, h: sp.Symbol, known: _Known) -> Boolean | None:
+def _linear(c1: sp.Expr, c0: sp.Expr, h: sp.Symbol, known: Known) -> Boolean | None:
     sign = known.sign(c1)
     if not sign:
         return None
@@ -110,7 +132,7 @@ def _linear(c1: sp.Expr, c0: sp.Expr, h: sp.Symbol, known: _Known) -> Boolean | 
     return sp.false if bound.is_nonpositive else sp.Lt(h, bound)
 
 
-def _quadratic(c: list[sp.Expr], h: sp.Symbol, known: _Known) -> Boolean | None:
+def _quadratic(c: list[sp.Expr], h: sp.Symbol, known: Known) -> Boolean | None:
     c2, c1, c0 = c
     sign = known.sign(c2)
     if not sign:
@@ -132,7 +154,7 @@ def _quadratic(c: list[sp.Expr], h: sp.Symbol, known: _Known) -> Boolean | None:
     return sp.Or(sp.Lt(disc, 0), sp.Lt(h, low), sp.Gt(h, high))
 
 
-def solve_for_step(q: sp.Expr, h: sp.Symbol, known: _Known | None = None) -> Boolean:
+def solve_for_step(q: sp.Expr, h: sp.Symbol, known: Known | None = None) -> Boolean:
     """The condition q > 0 on h > 0, solved where q has degree 1 or 2 in h and a leading sign that is certain.
 
     Parameters
@@ -156,7 +178,7 @@ def solve_for_step(q: sp.Expr, h: sp.Symbol, known: _Known | None = None) -> Boo
     >>> solve_for_step(2 * g - h * (1 + g**2), h)
     h < 2*g/(g**2 + 1)
     """
-    known = known or _Known()
+    known = known or Known()
     coefficients = sp.Poly(q, h).all_coeffs()
     solved: Boolean | None = None
     if len(coefficients) == 2:
@@ -166,15 +188,21 @@ def solve_for_step(q: sp.Expr, h: sp.Symbol, known: _Known | None = None) -> Boo
     return sp.Gt(sp.factor(q), 0) if solved is None else solved
 
 
-def _quantities(f: sp.Poly, known: _Known) -> tuple[list[sp.Expr], list[Boolean]]:
+def quantities_of(f: sp.Poly, known: Known, kind: str = "step") -> tuple[list[sp.Expr], list[Boolean]]:
+    """Quantities all positive iff f is stable, for a leading coefficient of either sign, and the f != 0 this needs.
+
+    Every root inside the unit circle ("step"), or with a positive real part ("flow").
+    """
     lead = f.LC()
     sign = known.sign(lead)
-    if sign:
-        return lienard_chipart(f * sign), []
-    return lienard_chipart(f * lead), [sp.Ne(sp.factor(lead), 0)]
+    f, apart = (f * sign, []) if sign else (f * lead, [sp.Ne(sp.factor(lead), 0)])
+    if kind == "step":
+        return lienard_chipart(f), apart
+    descending = [(-1) ** k * sp.expand(c) for k, c in enumerate(f.all_coeffs())]  # (-1)**n f(-s)
+    return hurwitz_quantities(descending[::-1]), apart
 
 
-def _drop_weaker(conditions: list[Boolean], h: sp.Symbol) -> list[Boolean]:
+def drop_weaker(conditions: list[Boolean], h: sp.Symbol) -> list[Boolean]:
     """Drops what an upper bound on h implies: larger upper bounds, and that h is not at the bound."""
     bounds = [c for c in conditions if isinstance(c, sp.StrictLessThan) and c.lhs == h]
     weaker = {b for b in bounds for a in bounds if a != b and (b.rhs - a.rhs).is_positive}
@@ -205,18 +233,18 @@ def step_conditions(factors: list[sp.Poly], h: sp.Symbol) -> tuple[Boolean, ...]
     >>> step_conditions([sp.Poly((z - 1 + g * h) ** 2 + h**2, z)], h)
     (h < 2*g/(g**2 + 1),)
     """
-    known, pending, conditions = _Known(), [], []
+    known, pending, conditions = Known(), [], []
     for f in factors:
         if is_self_reciprocal(f):
             return (sp.false,)
-        quantities, apart = _quantities(f, known)
+        quantities, apart = quantities_of(f, known)
         pending += quantities
         conditions += apart
-    reduced = [_reduce(q, known) for q in pending]
+    reduced = [reduce_sign(q, known) for q in pending]
     for rest, _ in reduced:
         if h not in rest.free_symbols and not rest.is_number:
             known.positive.add(rest)
-    for rest, apart in [_reduce(q, known) for q in pending] if known.positive else reduced:
+    for rest, apart in [reduce_sign(q, known) for q in pending] if known.positive else reduced:
         conditions += apart
         if h in rest.free_symbols:
             conditions.append(solve_for_step(rest, h, known))
@@ -225,4 +253,4 @@ def step_conditions(factors: list[sp.Poly], h: sp.Symbol) -> tuple[Boolean, ...]
     conditions += [sp.Gt(sp.factor(e), 0) for e in sorted(known.positive, key=sp.default_sort_key)]
     if sp.false in conditions:
         return (sp.false,)
-    return tuple(_drop_weaker([c for c in dict.fromkeys(conditions) if c != sp.true], h))
+    return tuple(drop_weaker([c for c in dict.fromkeys(conditions) if c != sp.true], h))

@@ -50,11 +50,11 @@ def scan_steps(
     h : Symbol
         The step.
     search : (float, float)
-        The smallest and the largest step looked at.
+        The smallest and the largest step looked at; the grid is geometric where both are positive, else even.
     reason : str
         Why the answer is not exact.
     samples : int
-        Windows narrower than the gaps of this geometric grid can be missed.
+        Windows narrower than the gaps of the grid can be missed.
     """
 
     def stable(steps: np.ndarray) -> np.ndarray:
@@ -62,12 +62,12 @@ def scan_steps(
         # on the circle does not fall below 1 by more than a few units in the last place.
         return radius(steps) < 1 - 1e-12
 
-    steps = np.geomspace(*search, samples)
+    steps = np.geomspace(*search, samples) if search[0] > 0 else np.linspace(*search, samples)
     inside = stable(steps)
     edges = []
     for i in np.flatnonzero(inside[1:] != inside[:-1]):
         a, b = steps[i], steps[i + 1]
-        while b - a > 1e-10 * b:
+        while b - a > 1e-10 * max(abs(a), abs(b), 1e-6):
             middle = (a + b) / 2
             a, b = (middle, b) if stable(np.array([middle]))[0] == inside[i] else (a, middle)
         edges.append((a + b) / 2)

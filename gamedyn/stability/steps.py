@@ -15,7 +15,8 @@ from gamedyn.maps.linear_step import linear_jacobian
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.rule import is_scheduled
 from gamedyn.stability.modulus import dominant_modulus, numeric_roots
-from gamedyn.stability.regions import stable_region
+from gamedyn.stability.regions import polynomial_region
+from gamedyn.stability.semisimple import semisimple_check
 from gamedyn.stability.stable_steps import StableSteps
 from gamedyn.stability.step_jacobian import (
     ZETA,
@@ -204,8 +205,8 @@ def stable_steps(T: StepMap, z: Any, parameter: str = "lr") -> StableSteps:
             p, h, matrix = step_polynomial(T, z, parameter)
     except OutOfTime:
         return _scanned(T, z, parameter, late)
-    check = _semisimple_check(matrix, h) if not p.free_symbols_in_domain - {h} else None
-    return stable_region(
+    check = semisimple_check(matrix, h) if not p.free_symbols_in_domain - {h} else None
+    return polynomial_region(
         p, h, time_limit=clock.left, semisimple_check=check, fallback=lambda: _scanned(T, z, parameter, late)
     )
 
@@ -218,25 +219,6 @@ def _scanned(T: StepMap, z: Any, parameter: str, reason: str) -> StableSteps:
         raise TimeoutError(f"no conditions: {reason}. Give the free symbols {sorted(unbound)} values")
     samples = 2000 if "exact" in T.game.worlds else 400
     return scan_steps(float_radius(T, z, parameter), h, SEARCH, reason, samples)
-
-
-def _semisimple_check(matrix: sp.MatrixBase, h: sp.Symbol) -> Callable[[sp.Expr], bool]:
-    """Whether every repeated root of the characteristic polynomial on the circle has a full eigenspace."""
-
-    def check(value: sp.Expr) -> bool:
-        at = sp.Matrix(matrix.subs(h, value))
-        for factor, multiplicity in sp.factor_list(at.charpoly(ZETA).as_expr(ZETA), ZETA)[1]:
-            f = sp.Poly(factor, ZETA)
-            on_circle = any(abs(abs(complex(r)) - 1) < 1e-12 for r in f.nroots(n=20))
-            if multiplicity > 1 and on_circle:
-                image = sp.zeros(*at.shape)
-                for c in f.all_coeffs():
-                    image = image * at + c * sp.eye(at.rows)
-                if image.applyfunc(sp.simplify).rank() != at.rows - f.degree() * multiplicity:
-                    return False
-        return True
-
-    return check
 
 
 # the best step ---------------------------------------------------------------------------------------

@@ -15,13 +15,9 @@ from hypothesis import strategies as st
 
 from gamedyn.stability.crossings import simple_crossing
 from gamedyn.stability.modulus import dominant_modulus
-from gamedyn.stability.regions import stable_region
-from gamedyn.stability.schur_cohn import (
-    RealNumberField,
-    circle_part,
-    jury_determinant,
-    real_positive_roots,
-)
+from gamedyn.stability.number_fields import RealNumberField, real_roots
+from gamedyn.stability.regions import polynomial_region
+from gamedyn.stability.schur_cohn import circle_part, jury_determinant
 from gamedyn.stability.stable_steps import StableSteps
 from gamedyn.stability.step_conditions import lienard_chipart
 from gamedyn.stability.time_limit import OutOfTime, limited_time
@@ -35,7 +31,7 @@ QQ = sp.QQ
 
 
 def region(expression: sp.Expr, **options: object) -> StableSteps:
-    return stable_region(sp.Poly(expression, Z), H, **options)
+    return polynomial_region(sp.Poly(expression, Z), H, **options)
 
 
 def radius(expression: sp.Expr, h: sp.Expr) -> float:
@@ -291,7 +287,7 @@ def test_undecided_symbols_and_large_factors_are_refused() -> None:
     with pytest.raises(ValueError, match="rational functions"):
         region(Z - sp.sqrt(H))
     with pytest.raises(TypeError, match=r"sympy\.Poly"):
-        stable_region(Z - H, H)
+        polynomial_region(Z - H, H)
 
 
 small = st.integers(-6, 6)
@@ -330,7 +326,7 @@ def test_a_step_is_stable_iff_the_computed_spectral_radius_is_below_one(
 ) -> None:
     step_matrix = sp.eye(J.rows) - H * J + (H**2 * J * J if extragradient else sp.zeros(J.rows))
     p = step_matrix.charpoly(Z)
-    found = stable_region(sp.Poly(p.as_expr(), Z), H, time_limit=20)
+    found = polynomial_region(sp.Poly(p.as_expr(), Z), H, time_limit=20)
     assert found.kind == "exact"
     J_array = np.array(J.tolist(), dtype=float)
     for h in steps:
@@ -380,7 +376,7 @@ def test_the_circle_part_is_exactly_the_factor_on_the_circle(cosines: list[str],
 def test_the_quick_and_the_exact_decision_at_a_boundary_agree(expression: sp.Expr) -> None:
     end = region(expression).stable.sup
     m = sp.Poly(sp.minimal_polynomial(end, H), H, domain=QQ).monic()
-    root = next(r for r in real_positive_roots(m) if r.value == end)
+    root = next(r for r in real_roots(m) if r.value == end)
     f = sp.Poly(expression, Z, domain=QQ[H])
     field = root.field()
     part = circle_part(field.at(f), field)
