@@ -22,6 +22,7 @@ from gamedyn.neural.networks import (
 )
 from gamedyn.neural.oracle import Oracle
 from gamedyn.neural.spectrum import Spectrum, spectrum
+from gamedyn.neural.symmetries import Symmetries, symmetries
 from gamedyn.neural.training import TrainingResult, train
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "RetainedJacobian",
     "Scale",
     "Spectrum",
+    "Symmetries",
     "TrainingResult",
     "dcgan_discriminator",
     "dcgan_generator",
@@ -50,5 +52,6 @@ __all__ = [
     "ring",
     "saturating",
     "spectrum",
+    "symmetries",
     "train",
 ]

@@ -3,26 +3,30 @@
     J = Dv(z),   Jx = λx                                                                   (1)
 
 Re λ says how fast the players settle, Im λ how fast they turn around each other.  Small games are solved
-densely; large ones by Arnoldi's method on products with J itself, so the vectors it finds are right eigenvectors.
+densely; large ones by the Krylov-Schur method on products with J itself, so the vectors it finds are right eigenvectors.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gamedyn.games.products import RetainedJacobian
 from gamedyn.games.transformed import unwrap
+from gamedyn.stability.eigenvalues import Eigenvalues
+from gamedyn.stability.jacobian import GameJacobian
+from gamedyn.stability.rotation import mean_imaginary_share
+from gamedyn.stability.spectra import dense_eigenvalues
 
 __all__ = ["DENSE_LIMIT", "ORDERS", "Spectrum", "spectrum"]
 
 DENSE_LIMIT = 800  # up to this many parameters the whole spectrum takes seconds
-NORM_STEPS = 8
 ORDERS = {
     "LM": "largest modulus",
     "LR": "largest real part",
@@ -48,9 +52,9 @@ class Spectrum:
     which : str
         A key of `ORDERS`.
     method : str
-        "dense" (all of J, by rows) or "Arnoldi on J".
+        "dense" (all of J, by rows), or the iteration with the size of its space.
     norm : float
-        ‖J‖₂: exact when dense, else a lower bound from a few power steps.
+        ‖J‖₂: exact when dense, else a lower bound, the norm of J in the space.
     field_norm : float
         ‖v‖ at the point: eigenvalues decide about stability only where it is 0.
     products : int
@@ -60,6 +64,8 @@ class Spectrum:
     dtype, name : str
     step : int, optional
         The training step at which it was taken.
+    conditions : ndarray `(m,)` or None
+        κ(λ), where asked for: beyond 1e4 an eigenvalue is ill-conditioned.
     """
 
     eigenvalues: np.ndarray
@@ -76,13 +82,12 @@ class Spectrum:
     dtype: str
     name: str
     step: int | None = None
+    conditions: np.ndarray | None = None
 
     @property
     def imaginary_share(self) -> float:
         """Mean of |Im λ| / |λ| over these eigenvalues: 0 for a pure potential game, 1 for pure rotation."""
-        sizes = np.abs(self.eigenvalues)
-        seen = sizes > 0
-        return float(np.mean(np.abs(self.eigenvalues.imag[seen]) / sizes[seen])) if seen.any() else float("nan")
+        return mean_imaginary_share(self.eigenvalues)
 
     @property
     def missing(self) -> int:
@@ -91,11 +96,11 @@ class Spectrum:
 
     def to_json(self) -> str:
         """All of it as text, for a file."""
-        record = {
-            key: value for key, value in vars(self).items() if key not in ("eigenvalues", "residuals", "converged")
-        }
+        arrays = ("eigenvalues", "residuals", "converged", "conditions")
+        record = {key: value for key, value in vars(self).items() if key not in arrays}
         record["real"], record["imag"] = self.eigenvalues.real.tolist(), self.eigenvalues.imag.tolist()
         record["residuals"], record["converged"] = self.residuals.tolist(), self.converged.tolist()
+        record["conditions"] = None if self.conditions is None else self.conditions.tolist()
         return json.dumps(record)
 
     @classmethod
@@ -104,6 +109,8 @@ class Spectrum:
         record = json.loads(text)
         eigenvalues = np.array(record.pop("real")) + 1j * np.array(record.pop("imag"))
         residuals, converged = np.array(record.pop("residuals")), np.array(record.pop("converged"), dtype=bool)
+        conditions = record.pop("conditions", None)
+        record["conditions"] = None if conditions is None else np.array(conditions)
         return cls(eigenvalues, residuals, converged, **record)
 
     def __repr__(self) -> str:
@@ -114,16 +121,19 @@ class Spectrum:
             f"  {self.method}, {self.dtype}, {self.products} products; ‖J‖ {relation} {self.norm:.4g}, "
             f"‖v‖ = {self.field_norm:.3g}; imaginary share {self.imaginary_share:.3f}",
         ]
-        for value, residual, good in list(zip(self.eigenvalues, self.residuals, self.converged, strict=True))[:20]:
+        kappas = np.full(len(self.eigenvalues), np.nan) if self.conditions is None else self.conditions
+        rows = zip(self.eigenvalues, self.residuals, self.converged, kappas, strict=True)
+        for value, residual, good, kappa in list(rows)[:20]:
+            known = "" if np.isnan(kappa) else f"   κ {kappa:.1e}"
             note = "" if good else "   NOT CONVERGED"
             lines.append(
-                f"  {value.real:+12.5e} {value.imag:+12.5e}i   |λ| {abs(value):.4e}   residual {residual:.1e}{note}"
+                f"  {value.real:+12.5e} {value.imag:+12.5e}i   |λ| {abs(value):.4e}   residual {residual:.1e}{known}{note}"
             )
         if len(self.eigenvalues) > 20:
             lines.append(f"  ... and {len(self.eigenvalues) - 20} more")
         if self.missing:
             lines.append(
-                f"  {self.missing} of the {self.wanted} wanted eigenvalues did not converge; raise maxiter or take 'LM'"
+                f"  {self.missing} of the {self.wanted} wanted eigenvalues did not converge; raise maxiter or basis, or take 'LM'"
             )
         return "\n".join(lines)
 
@@ -138,6 +148,9 @@ def spectrum(
     dense_limit: int = DENSE_LIMIT,
     maxiter: int = 300,
     step: int | None = None,
+    products: str = "auto",
+    checkpoint: str | os.PathLike[str] | None = None,
+    **options: Any,
 ) -> Spectrum:
     """Leading eigenvalues of the game Jacobian J = Dv at z, on the evaluation sample.
 
@@ -153,18 +166,25 @@ def spectrum(
         Largest modulus, largest or smallest real part, largest imaginary part.  "LM" converges best; under "LI" the
         iteration can pass over eigenvalues close to the real axis once the few far from it are found.
     dtype : torch.dtype
-        Of the analysis: z and the data are cast to it.
+        Of the analysis: z and the data are cast to it.  float32 costs a good half of the time.
     dense_limit : int
         Up to this d all of J is formed: d² numbers, d products.
     maxiter : int
-        Restarts of the Arnoldi iteration.
+        Restarts of the iteration.
     step : int, optional
         Recorded in the result.
+    products : {"auto", "retained", "recorded", "compiled"}
+        How products with J are made; see `gamedyn.games.products.RetainedJacobian`.
+    checkpoint : path, optional
+        The iteration is saved there after every restart, and goes on from there if the file exists; it is removed at
+        the end.
+    **options
+        `tolerance`, `basis`, `conditions`, `start`, `seed` and `report` of `GameJacobian.eigenvalues`.
 
     Raises
     ------
     ValueError
-        Bad arguments; or two evaluations of v differ, so that there is no J.
+        Bad arguments; two evaluations of v differ, or v is not finite, so that there is no J.
 
     References
     ----------
@@ -186,120 +206,49 @@ def spectrum(
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= gan.dim:
         raise ValueError(f"k is {k!r}; it must be an int from 1 to d = {gan.dim}")
     z = (unwrap(gan)[0].initial() if z is None else z).detach().to(dtype)
+    if z.shape != (gan.dim,):
+        raise ValueError(f"z has shape {tuple(z.shape)}; '{gan.name}' needs a vector ({gan.dim},)")
     field = gan.field("neural")
-    refuse_random(field, z)
-    J = _Counted(RetainedJacobian(field, z))
-    dense = gan.dim <= max(dense_limit, k + 2)
-    values, vectors, norm = _dense(J) if dense else _arnoldi(J, k, which, maxiter)
-    chosen = _leading(values, k, which)
-    values, vectors = values[chosen], vectors[:, chosen]
-    residuals = np.array([J.residual(value, x) for value, x in zip(values, vectors.T, strict=True)])
-    tolerance = 1e3 * torch.finfo(dtype).eps ** (1.0 if dense else 0.75)
+    J = GameJacobian.of(field, z, products)
+    if gan.dim <= max(dense_limit, k + 2):
+        found = dense_eigenvalues(J.dense_array(), k, which, precision=torch.finfo(dtype).eps)
+    else:
+        found = _resumable(J, k, which, checkpoint, restarts=maxiter, **options)
+    with torch.no_grad():
+        field_norm = float(field(z).norm())
     return Spectrum(
-        eigenvalues=values,
-        residuals=residuals,
-        converged=residuals <= tolerance * max(norm, np.finfo(float).tiny),
+        eigenvalues=np.asarray(found.values, dtype=complex),
+        residuals=found.residuals,
+        converged=found.converged,
         wanted=k,
         which=which,
-        method="dense" if dense else "Arnoldi on J",
-        norm=norm,
-        field_norm=float(J.map.field_value.norm()),
-        products=J.products,
+        method=found.method,
+        norm=found.norm,
+        field_norm=field_norm,
+        products=found.products,
         dim=gan.dim,
-        tolerance=tolerance,
+        tolerance=found.tolerance,
         dtype=str(dtype).removeprefix("torch."),
         name=gan.name,
         step=step,
+        conditions=found.conditions,
     )
 
 
-def refuse_random(field: Any, z: Tensor) -> None:
-    """Evaluate v twice; a spectrum needs a function.
+def _resumable(J: GameJacobian, k: int, which: str, checkpoint: Any, **options: Any) -> Eigenvalues:
+    """The iteration, with its state in a file as long as it runs."""
+    if checkpoint is None:
+        return J.eigenvalues(k, which, **options)
+    from gamedyn.stability.krylov_store import load_state, save_state
 
-    Raises
-    ------
-    ValueError
-        If the two values differ by more than rounding.
-    """
-    with torch.no_grad():
-        once, twice = field(z), field(z)
-    if not bool(once.isfinite().all()):
-        raise ValueError("v is not finite at this point, so it has no Jacobian there; take an earlier snapshot")
-    # some GPU kernels add in a different order each time: rounding is no randomness
-    if float((once - twice).norm()) > 1e3 * torch.finfo(z.dtype).eps * max(1.0, float(once.norm())):
-        raise ValueError(
-            f"two evaluations of v at the same point differ by {float((once - twice).norm()):.3g}: the networks draw "
-            f"random numbers or keep hidden state; call .eval() on them before a spectrum"
-        )
+    path, report = Path(checkpoint), options.pop("report", None)
 
+    def kept(search: Any) -> None:
+        save_state(path, search.snapshot())
+        if report is not None:
+            report(search)
 
-class _Counted:
-    """Products of a Jacobian with NumPy vectors, counted."""
-
-    def __init__(self, J: RetainedJacobian) -> None:
-        self.map, self.products = J, 0
-
-    def __matmul__(self, x: np.ndarray) -> np.ndarray:
-        return self._apply(self.map.jvp, x)
-
-    def transposed(self, x: np.ndarray) -> np.ndarray:
-        return self._apply(self.map.vjp, x)
-
-    def _apply(self, product: Any, x: np.ndarray) -> np.ndarray:
-        self.products += 1
-        u = torch.as_tensor(np.ascontiguousarray(x)).to(self.map.field_value)
-        return product(u).cpu().double().numpy()
-
-    def residual(self, value: complex, x: np.ndarray) -> float:
-        image = self @ x.real + (1j * (self @ x.imag) if np.any(x.imag) else 0)
-        return float(np.linalg.norm(image - value * x) / np.linalg.norm(x))
-
-
-def _dense(J: _Counted) -> tuple[np.ndarray, np.ndarray, float]:
-    matrix = J.map.to_dense().cpu().double().numpy()
-    J.products += J.map.dim
-    values, vectors = np.linalg.eig(matrix)
-    return values.astype(complex), vectors, float(np.linalg.norm(matrix, 2))
-
-
-def _arnoldi(J: _Counted, k: int, which: Any, maxiter: int) -> tuple[np.ndarray, np.ndarray, float]:
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
-
-    d = J.map.dim
-    operator: Any = LinearOperator((d, d), matvec=J.__matmul__, dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal(d)  # ARPACK's own start would come from hidden randomness
-    wanted = min(k + 2, d - 2)  # the margin completes a conjugate pair at the end
-    eps = torch.finfo(J.map.field_value.dtype).eps
-    try:
-        values, vectors = eigs(
-            operator, wanted, which=which, v0=start, ncv=min(d, 3 * wanted + 20), maxiter=maxiter, tol=eps**0.75
-        )
-    except ArpackNoConvergence as failure:
-        values, vectors = failure.eigenvalues, failure.eigenvectors
-    return values, vectors, _norm(J, start)
-
-
-def _norm(J: _Counted, x: np.ndarray) -> float:
-    """A lower bound of ‖J‖₂ by power steps with JᵀJ."""
-    size = 0.0
-    for _ in range(NORM_STEPS):
-        length = np.linalg.norm(x)
-        if length == 0:
-            return 0.0
-        image = J @ (x / length)
-        size, x = float(np.linalg.norm(image)), J.transposed(image)
-    return size
-
-
-def _leading(values: np.ndarray, k: int, which: str) -> np.ndarray:
-    """Positions of the k first eigenvalues in an order, k + 1 where the k-th is half of a conjugate pair."""
-    key = {"LM": -np.abs(values), "LR": -values.real, "SR": values.real, "LI": -np.abs(values.imag)}[which]
-    scale = np.abs(values).max(initial=0.0) or 1.0
-    key = np.round(key / scale, 12)  # the halves of a pair stay together, the one above the axis first
-    order = np.lexsort((-values.imag, np.abs(values.imag), key))
-    chosen, rest = order[:k], order[k:]
-    if len(rest) and len(chosen):
-        last, following = values[chosen[-1]], values[rest[0]]
-        if last.imag > 0 and abs(following - last.conjugate()) <= 1e-8 * scale:
-            chosen = order[: k + 1]
-    return chosen
+    state = load_state(path) if path.exists() else None
+    found = J.eigenvalues(k, which, state=state, report=kept, **options)
+    path.unlink(missing_ok=True)
+    return found

@@ -3,6 +3,7 @@
     strict local Nash    every own block  PᵢHᵢPᵢ > 0,  Hᵢ = ∇²cᵢ
     local minimax        f_yy < 0  and  f_xx - f_xy f_yy⁻¹ f_yx > 0       (zero-sum f, x leads)
     local maximin        f_xx > 0  and  f_yy - f_yx f_xx⁻¹ f_xy < 0       (zero-sum f, y leads)
+    differential Stackelberg     the leader's cost along the follower's best answer has a strict minimum, to 2nd order
     stable non-Nash      every Re λ(J) > 0, though some player could gain by deviating alone
     stable, unstable, center, degenerate, undecided      what the flow ż = -v(z) alone says
 
@@ -21,24 +22,31 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
 
 from gamedyn.games.field import NotInThisWorld, Player
+from gamedyn.stability import timescales
 from gamedyn.stability.number_text import format_eigenvalues, format_number
 from gamedyn.stability.second_order import SecondOrder, entries, modulus, second_order, tidy
-from gamedyn.stability.spectrum_signs import definiteness, eigenvalues, is_exact, sign, spectrum_signs
+from gamedyn.stability.spectrum_signs import SpectrumSigns, definiteness, eigenvalues, is_exact, spectrum_signs
+from gamedyn.stability.stackelberg import follower_answer, total_second_derivative
 
 __all__ = [
     "Classification",
+    "Decision",
     "classify",
     "classify_second_order",
+    "decide",
     "is_local_minimax",
     "is_strict_local_nash",
     "timescale_threshold",
 ]
+
+LARGEST = 8  # variables up to which a threshold is computed for every equilibrium
 
 
 class Classification(NamedTuple):
@@ -151,24 +159,15 @@ def is_local_minimax(
 def timescale_threshold(data: SecondOrder) -> Any:
     """The smallest τ₀ >= 0 such that the flow is stable for every τ > τ₀ times the last player's speed.
 
-        J = [[a, b], [c, d]],  J_τ = [[a, b], [τc, τd]]:   stable iff ad > bc and a + τd > 0
-
     Returns
     -------
     number or None
-        max(0, -a/d); None where no τ₀ exists, where a sign is undecided, and for other sizes than 1 + 1.
+        See `gamedyn.stability.timescales.timescale_threshold`; None beyond 8 variables, which `stable_timescales` is
+        asked about by itself.
     """
-    if [p.size for p in data.players] != [1, 1]:
+    if len(data.players) < 2 or data.jacobian.shape[0] > LARGEST:
         return None
-    J = data.jacobian
-    a, d, size = J[0, 0], J[1, 1], data.size
-    if sign(a * d - J[0, 1] * J[1, 0], size**2) != 1:
-        return None
-    signs = (sign(a, size), sign(d, size))
-    zero = sp.S.Zero if is_exact(J) else 0.0
-    if signs[1] == 1 and signs[0] is not None:
-        return zero if signs[0] >= 0 else (sp.cancel(-a / d) if is_exact(J) else float(-a / d))
-    return zero if signs == (1, 0) else None
+    return timescales.timescale_threshold(data.jacobian, data.players)
 
 
 def _with_costs(game: Any, z: Sequence[Any], params: Mapping[str, Any] | None) -> SecondOrder:
@@ -183,35 +182,102 @@ def _with_costs(game: Any, z: Sequence[Any], params: Mapping[str, Any] | None) -
 # the decision --------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Decision:
+    """All that is decided about an equilibrium.
+
+    Attributes
+    ----------
+    kind, evidence, flow : str
+    classes : tuple of str
+        Every class that holds.
+    hyperbolic : bool or None
+        Whether no eigenvalue lies on the imaginary axis.
+    """
+
+    kind: str
+    evidence: str
+    flow: str
+    classes: tuple[str, ...]
+    hyperbolic: bool | None
+
+
 def classify_second_order(data: SecondOrder) -> Classification:
     """`classify` on second derivatives already computed."""
-    flow, rotation = flow_class(data.jacobian)
+    found = decide(data)
+    return Classification(found.kind, found.evidence)
+
+
+def decide(data: SecondOrder) -> Decision:
+    """The class with everything that goes with it."""
+    signs = spectrum_signs(data.jacobian)
+    on_axis = signs.zero + signs.imaginary
+    hyperbolic = False if on_axis else None if signs.undecided else True
+    flow, rotation = _flow(data.jacobian, signs)
     if data.hessians is None:
-        return Classification(flow, rotation)
+        return Decision(flow, rotation, flow, (flow,), hyperbolic)
     blocks = _own_blocks(data)
-    own = "; ".join(text for _, text in blocks)
     zero_sum = data.is_zero_sum
+    leads = [_leads(data, leader=k) if zero_sum else (False, "") for k in (0, 1)]
+    led = _stackelberg(data) if not zero_sum else (leads[0][0], leads[0][1])
+    holds = {
+        "strict local Nash": all(s == "positive" for s, _ in blocks),
+        "local minimax": leads[0][0],
+        "differential Stackelberg": led[0],
+        "local maximin": leads[1][0],
+        "stable non-Nash": flow == "stable" and any(s == "indefinite" for s, _ in blocks),
+        flow: True,
+    }
+    kind, evidence = _named(holds, flow, rotation, "; ".join(text for _, text in blocks), leads, led[1], zero_sum)
+    return Decision(kind, evidence, flow, tuple(k for k, true in holds.items() if true), hyperbolic)
+
+
+def _named(
+    holds: dict[str, bool],
+    flow: str,
+    rotation: str,
+    own: str,
+    leads: list[tuple[bool, str]],
+    led: str,
+    zero_sum: bool,
+) -> tuple[str, str]:
+    """The first class that holds, and what decides it."""
     if flow == "degenerate":
-        return Classification(flow, f"{rotation}; {own}")
-    if all(s == "positive" for s, _ in blocks):
+        return flow, f"{rotation}; {own}"
+    ending = f"not Nash: {own}; flow {flow}, {rotation}"
+    if holds["strict local Nash"]:
         known = (
             " (as at every strict Nash of a zero-sum game)"
             if zero_sum
             else " (general sum: Nash implies nothing about it)"
         )
-        return Classification("strict local Nash", f"{own}; flow {flow}{known}, {rotation}")
-    leads = [_leads(data, leader=k) if zero_sum else (False, "") for k in (0, 1)]
-    if leads[0][0]:
-        return Classification("local minimax", f"{leads[0][1]}; not Nash: {own}; flow {flow}, {rotation}")
-    maximin = f"local maximin: {leads[1][1]}; " if leads[1][0] else ""
-    if flow == "stable" and any(s == "indefinite" for s, _ in blocks):
-        return Classification(
-            "stable non-Nash",
-            f"{rotation}; {own}; {maximin}not minimax".removesuffix("" if zero_sum else "; not minimax"),
-        )
-    if leads[1][0]:
-        return Classification("local maximin", f"{leads[1][1]}; not Nash: {own}; flow {flow}, {rotation}")
-    return Classification(flow, f"{rotation}; {own}" if flow == "stable" else rotation)
+        return "strict local Nash", f"{own}; flow {flow}{known}, {rotation}"
+    if holds["local minimax"]:
+        return "local minimax", f"{leads[0][1]}; {ending}"
+    if holds["differential Stackelberg"]:
+        return "differential Stackelberg", f"{led}; {ending}"
+    maximin = f"local maximin: {leads[1][1]}; " if holds["local maximin"] else ""
+    if holds["stable non-Nash"]:
+        verdict = f"{rotation}; {own}; {maximin}not minimax"
+        return "stable non-Nash", verdict.removesuffix("" if zero_sum else "; not minimax")
+    if holds["local maximin"]:
+        return "local maximin", f"{leads[1][1]}; {ending}"
+    return flow, f"{rotation}; {own}" if flow == "stable" else rotation
+
+
+def _stackelberg(data: SecondOrder) -> tuple[bool, str]:
+    """Whether the first of two players is at a minimum along the other's best answer, with second derivatives alone."""
+    if len(data.players) != 2:
+        return False, ""
+    answer = follower_answer(data, 0)
+    second = None if answer is None else total_second_derivative(data, 0, answer)
+    if second is None:  # no unique answer; or the follower's move matters to the leader to first order
+        return False, ""
+    state, number = definiteness((second + second.T) / 2)
+    leads, answers = (_label(p) for p in data.players)
+    return state == "positive", (
+        f"{answers} answers uniquely, second derivative for {leads} along the answers {format_number(number)} > 0"
+    )
 
 
 def flow_class(jacobian: Any) -> tuple[str, str]:
@@ -219,7 +285,10 @@ def flow_class(jacobian: Any) -> tuple[str, str]:
 
     A center has a pair of eigenvalues ±iω, no zero eigenvalue, and no eigenvalue with negative real part.
     """
-    signs = spectrum_signs(jacobian)
+    return _flow(jacobian, spectrum_signs(jacobian))
+
+
+def _flow(jacobian: Any, signs: SpectrumSigns) -> tuple[str, str]:
     shown = format_eigenvalues(eigenvalues(jacobian))
     if signs.negative:
         return "unstable", f"eigenvalues {shown}"

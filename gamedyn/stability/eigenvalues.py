@@ -1,15 +1,18 @@
-"""Eigenvalues with their accuracy, their orders, and the two ways to them: closed forms and Arnoldi's method."""
+"""Eigenvalues with their accuracy, the orders they come in, and their closed forms."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-__all__ = ["ORDER", "Eigenvalues", "arnoldi", "exact_eigenvalues", "first_exact", "leading"]
+__all__ = ["ILL_CONDITIONED", "ORDER", "Eigenvalues", "exact_eigenvalues", "first_exact", "leading"]
+
+ILL_CONDITIONED = 1e4  # of κ(λ): beyond, a forward error of 1e-6 is not promised
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,20 +24,65 @@ class Eigenvalues:
     values : ndarray `(k,)` complex, or tuple of SymPy expressions
         In the order asked for; exact ones with free symbols in the order of the factors.
     residuals : ndarray `(k,)` or None
-        ‖Jv - λv‖ of unit right eigenvectors; None where the values are exact.
-    vectors : ndarray `(d, k)` or None
-        Right eigenvectors.
+        ‖Jx - λx‖ of unit right eigenvectors x, from products of their own; None where the values are exact.
+    conditions : ndarray `(k,)` or None
+        κ(λ) = 1 / |yᴴx|, y the unit left eigenvector: a perturbation of J by E moves λ by κ(λ)‖E‖ to first order.  NaN
+        where no left eigenvector was found; None where they were not asked for.
+    norm : float
+        ‖J‖₂, or a lower bound of it (Krylov).
+    tolerance : float
+        The largest `backward_errors` of an eigenvalue that has converged.
     method : str
         How they were computed.
     note : str
         What did not converge, if anything.
+    products : int
+        Products with J or Jᵀ spent.
+    right, left : callable
+        i -> the i-th right or left eigenvector `(d,)`, an array; `vectors` and `left_vectors` are all of them.
+    state : KrylovState or None
+        What a larger or longer search goes on from.
     """
 
     values: Any
     residuals: Any = None
-    vectors: Any = None
+    conditions: Any = None
+    norm: float = float("nan")
+    tolerance: float = 0.0
     method: str = "dense"
     note: str = ""
+    products: int = 0
+    right: Callable[[int], np.ndarray] | None = None
+    left: Callable[[int], np.ndarray] | None = None
+    state: Any = None
+
+    @cached_property
+    def vectors(self) -> np.ndarray | None:
+        """Right eigenvectors `(d, k)`, of norm 1; 16 d k bytes.  None where the values are exact."""
+        return None if self.right is None else _columns(self.right, len(self))
+
+    @cached_property
+    def left_vectors(self) -> np.ndarray | None:
+        """Left eigenvectors `(d, k)`, of norm 1, yᴴJ = λyᴴ; None where they were not asked for."""
+        return None if self.left is None else _columns(self.left, len(self))
+
+    @property
+    def backward_errors(self) -> Any:
+        """‖Jx - λx‖ / ‖J‖: each value is exact for a matrix that is so near to J; None where the values are exact."""
+        return None if self.residuals is None else self.residuals / max(self.norm, np.finfo(float).tiny)
+
+    @property
+    def converged(self) -> np.ndarray:
+        """Which values have a backward error of at most `tolerance`; all where they are exact."""
+        errors = self.backward_errors
+        return np.ones(len(self), dtype=bool) if errors is None else np.asarray(errors <= self.tolerance)
+
+    @property
+    def ill_conditioned(self) -> np.ndarray:
+        """Which values have κ(λ) > 1e4, or an unknown one: they are points of the ε-pseudospectrum, ε the residual."""
+        if self.conditions is None:
+            return np.zeros(len(self), dtype=bool)
+        return ~(np.asarray(self.conditions) <= ILL_CONDITIONED)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -52,7 +100,13 @@ class Eigenvalues:
         shown = ", ".join(str(v) if isinstance(v, sp.Expr) else f"{complex(v):.6g}" for v in self.values[:8])
         more = f", … ({len(self)} in all)" if len(self) > 8 else ""
         worst = "" if self.residuals is None or not len(self) else f"; largest residual {np.max(self.residuals):.1e}"
-        return f"Eigenvalues({shown}{more}; {self.method}{worst}{'; ' + self.note if self.note else ''})"
+        ill = int(self.ill_conditioned.sum())
+        shaky = f"; {ill} ill-conditioned, κ > {ILL_CONDITIONED:g}" if ill else ""
+        return f"Eigenvalues({shown}{more}; {self.method}{worst}{shaky}{'; ' + self.note if self.note else ''})"
+
+
+def _columns(vector: Callable[[int], np.ndarray], k: int) -> np.ndarray:
+    return np.stack([vector(i) for i in range(k)], axis=1)
 
 
 ORDER: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -83,20 +137,6 @@ def first_exact(values: tuple[sp.Expr, ...], k: int | None, which: str) -> tuple
     if k is not None and k < len(values):
         raise ValueError(f"{k} of {len(values)} eigenvalues with free symbols: give the symbols values, or leave out k")
     return values
-
-
-def arnoldi(operator: Any, k: int, which: Any, ncv: int) -> tuple[np.ndarray, np.ndarray, str]:
-    """Eigenvalues, right eigenvectors and what did not converge."""
-    from scipy.sparse.linalg import ArpackNoConvergence, eigs
-
-    d = operator.shape[0]
-    start = np.random.default_rng(0).standard_normal(d)
-    try:
-        values, vectors = eigs(operator, k=min(k + 1, d - 2), which=which, v0=start, ncv=min(d, ncv))
-    except ArpackNoConvergence as error:
-        values, vectors = error.eigenvalues, error.eigenvectors
-        return values, vectors, f"{min(len(values), k)} of {k} converged"
-    return values, vectors, ""
 
 
 def exact_eigenvalues(matrix: sp.MatrixBase) -> tuple[sp.Expr, ...]:

@@ -1,18 +1,17 @@
 """Equilibria of a game in formulas: the zeros of v(z) = (∇₁c₁, …, ∇ₙcₙ), exact where algebra reaches, with classes.
 
 Affine fields are solved by linear algebra, polynomial ones (also rational ones, and polynomials times exponentials) by
-elimination, which finds every real zero; everything else, and whatever takes too long, by Newton's method from many
-starts, which proves nothing about zeros that it did not meet.
+elimination, which finds every real zero, manifolds of zeros included.  Everything else, and whatever takes too long, is
+solved by Newton's method from many starts, then with the zeros found deflated: this proves that zeros exist
+(Krawczyk's test), and nothing about zeros that it did not meet.  Branch and prune proves that too, in a box.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
-import numpy as np
 import sympy as sp
 
 from gamedyn.games.chart import Chart, simplex_chart
@@ -21,119 +20,18 @@ from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.functions import exact_number, fresh
 from gamedyn.games.transformed import unwrap
 from gamedyn.rules.method import map_numbers
-from gamedyn.stability.classify import classify_second_order, flow_class, timescale_threshold
-from gamedyn.stability.newton_zeros import (
-    compiled_field,
-    jacobian_formula,
-    newton_zeros,
-    recognise,
-    thin_singular,
-    traced_field,
-)
-from gamedyn.stability.number_text import format_eigenvalues, format_number
+from gamedyn.stability.description import Describer, Zero
+from gamedyn.stability.equilibrium import Equilibrium, EquilibriumList, Manifold, in_order
+from gamedyn.stability.isolation import isolating_boxes
+from gamedyn.stability.numeric_search import NumericSearch
+from gamedyn.stability.polynomial_components import Piece, real_components
 from gamedyn.stability.polynomial_zeros import NotPolynomial, PositiveDimensional, affine_zeros, real_zeros
-from gamedyn.stability.second_order import SecondOrder, second_order
-from gamedyn.stability.spectrum_signs import eigenvalues
 from gamedyn.stability.time_limit import OutOfTime, limited_time
 
-__all__ = ["Equilibrium", "EquilibriumList", "equilibria"]
+__all__ = ["Equilibrium", "EquilibriumList", "Manifold", "equilibria"]
 
 Box = Mapping[str, tuple[Any, Any]] | tuple[Any, Any] | None
 DEFAULT_BOX = (-3.0, 3.0)  # of Newton's starts, per coordinate
-_KINKS = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.Piecewise, sp.Heaviside)
-_ROWS = 20
-_CELL = 60  # characters of a table's cell
-
-
-@dataclass(frozen=True, eq=False)
-class Equilibrium:
-    """A zero of v.
-
-    Attributes
-    ----------
-    point : tuple `(d,)`
-        SymPy numbers if `exact`, floats otherwise.
-    exact : bool
-        Whether v(point) = 0 is proven.
-    residual : float
-        max |v_k(point)|; 0 if exact.
-    eigenvalues : tuple
-        Of J: SymPy numbers where they are radicals of degree at most 2, complex numbers otherwise.
-    jacobian : Matrix or ndarray `(d, d)`
-    kind : str
-        "strict local Nash", "local minimax", "stable non-Nash", "local maximin", "stable", "unstable", "center",
-        "degenerate" or "undecided"; see `gamedyn.stability.classify`.
-    flow : str
-        What the flow alone does: "stable", "unstable", "center", "degenerate" or "undecided".
-    evidence : str
-        The minors and eigenvalues that decide.
-    tau : number or None
-        Smallest τ₀ such that the flow is stable for every τ > τ₀, for two players of one variable each.
-    """
-
-    point: tuple[Any, ...]
-    exact: bool
-    residual: float
-    eigenvalues: tuple[Any, ...]
-    jacobian: Any
-    kind: str
-    flow: str
-    evidence: str
-    tau: Any = None
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        return np.array([float(x) for x in self.point], dtype=dtype or float)
-
-    def row(self) -> dict[str, str]:
-        """The line of the table, as text."""
-        return {
-            "point": _cut(f"({', '.join(format_number(x) for x in self.point)})"),
-            "class": self.kind,
-            "flow": self.flow,
-            "eigenvalues": _cut(format_eigenvalues(self.eigenvalues)),
-            "residual": "exact" if self.exact else f"{self.residual:.1e}",
-            "tau*": "-" if self.tau is None else format_number(self.tau),
-        }
-
-    def __repr__(self) -> str:
-        r = self.row()
-        threshold = "" if self.tau is None else f", tau* = {r['tau*']}"
-        return (
-            f"{r['point']}: {self.kind}, eigenvalues {r['eigenvalues']}, residual {r['residual']}{threshold}\n"
-            f"  {self.evidence}"
-        )
-
-
-class EquilibriumList(tuple[Equilibrium, ...]):
-    """Equilibria, in lexicographic order of their points.
-
-    Attributes
-    ----------
-    complete : bool
-        Whether these are proven to be all the real zeros of v (in the box, if one was given).
-    method : str
-        How they were found.
-    note : str
-        What the reader has to know: a continuum of zeros, a search cut short.
-    """
-
-    complete: bool
-    method: str
-    note: str
-
-    def __new__(cls, items: Sequence[Equilibrium], *, complete: bool, method: str, note: str = "") -> EquilibriumList:
-        self = super().__new__(cls, items)
-        self.complete, self.method, self.note = complete, method, note
-        return self
-
-    def __repr__(self) -> str:
-        known = "all real zeros" if self.complete else "others may exist"
-        head = f"{len(self)} equilibri{'um' if len(self) == 1 else 'a'} by {self.method} ({known})"
-        rows = [e.row() for e in self[:_ROWS]]
-        lines = [head, *_table(rows)]
-        if len(self) > _ROWS:
-            lines.append(f"… and {len(self) - _ROWS} more")
-        return "\n".join([*lines, f"note: {self.note}"] if self.note else lines)
 
 
 def equilibria(
@@ -145,6 +43,7 @@ def equilibria(
     starts: int = 200,
     seed: int = 0,
     time_limit: float = 10.0,
+    exhaustive: bool = False,
 ) -> EquilibriumList:
     """The zeros of v, each with its class, eigenvalues and two-timescale threshold.
 
@@ -164,7 +63,10 @@ def equilibria(
     seed : int
         Of the starts.
     time_limit : float
-        Seconds for each of the algebraic stages; enforced on the main thread only.
+        Seconds for each of the algebraic stages, enforced on the main thread only, and for the exhaustive search.
+    exhaustive : bool
+        Where algebra does not find all zeros: split the box until each part provably holds no zero or one.  The result
+        is `complete` in the box, or says how many parts stayed `undecided`.
 
     Returns
     -------
@@ -173,7 +75,8 @@ def equilibria(
     Raises
     ------
     ValueError
-        If the box names no variable of the game or is empty, or Newton's method is needed and a parameter is free.
+        If the box names no variable of the game or is empty, Newton's method is needed and a parameter is free, or an
+        exhaustive search is asked for where v has no formula, or one without interval bounds.
     NotInThisWorld
         If the game is not given by formulas.
 
@@ -196,17 +99,22 @@ def equilibria(
         raise NotInThisWorld("equilibria", "dual", "the variables are dual; ask for the equilibria of the game itself")
     bounds, chart = _bounds(game, box), simplex_chart(game)
     if chart is None:
-        return _Search(game, bounds, tolerance, starts, seed, time_limit).run()
-    return _lifted(chart, bounds, _Search(chart.game, None, tolerance, starts, seed, time_limit).run())
+        return _Search(game, bounds, tolerance, starts, seed, time_limit, exhaustive).run()
+    return _lifted(chart, bounds, _Search(chart.game, None, tolerance, starts, seed, time_limit, exhaustive).run())
 
 
 def _lifted(chart: Chart, bounds: list[tuple[Any, Any]] | None, found: EquilibriumList) -> EquilibriumList:
     """The zeros along the simplices that lie inside the constraints (and the box), as points of the game."""
-    items = [replace(e, point=chart.lift(e.point)) for e in found]
+    items = [replace(e, point=chart.lift(e.point), isolation=None, manifold=_unnamed(e.manifold)) for e in found]
     kept = [e for e in items if chart.geometry.contains(e.point) and _in_box(e.point, bounds)]
     along = "equilibria inside the simplices, eigenvalues and classes along them; their faces are not searched"
     note = "; ".join(filter(None, [found.note, along]))
-    return EquilibriumList(sorted(kept, key=_order), complete=found.complete, method=found.method, note=note)
+    return EquilibriumList(in_order(kept), complete=found.complete, method=found.method, note=note)
+
+
+def _unnamed(manifold: Manifold | None) -> Manifold | None:
+    """The manifold without formulas, which are in coordinates along the simplices."""
+    return None if manifold is None else replace(manifold, equations=(), parametrization=None)
 
 
 # the search --------------------------------------------------------------------------------------------
@@ -214,12 +122,14 @@ def _lifted(chart: Chart, bounds: list[tuple[Any, Any]] | None, found: Equilibri
 
 @dataclass(frozen=True)
 class _Found:
-    """Points before they are classified."""
+    """Zeros before they are classified."""
 
-    points: list[tuple[Any, ...]]
+    zeros: list[Zero]
     complete: bool
     method: str
     note: str = ""
+    covered: bool = False
+    undecided: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +140,7 @@ class _Search:
     starts: int
     seed: int
     seconds: float
+    exhaustive: bool
 
     def run(self) -> EquilibriumList:
         z = fresh(self.game.dim, "z")
@@ -237,14 +148,22 @@ class _Search:
         found = None
         if v is not None:
             found, why = self._by_algebra(v, z)
+        describer = Describer(_exact_game(self.game), v, z, self.seconds)
         if found is None:
-            found = self._by_newton(v, z, why)
-        numeric = cache(lambda: compiled_field(v, z) if v is not None else traced_field(self.game))
-        formula = jacobian_formula(v, z) if v is not None else None
-        kept = [p for p in found.points if self._inside(p) and self._feasible(p)]
-        items = [self._equilibrium(p, numeric, formula) for p in kept]
-        note = "; ".join(filter(None, [found.note, self._constraint_note()]))
-        return EquilibriumList(sorted(items, key=_order), complete=found.complete, method=found.method, note=note)
+            found = self._by_newton(describer, why)
+        kept = [x for x in found.zeros if self._inside(x.point) and self._feasible(x.point)]
+        left_out = any(x.piece is not None and x not in kept for x in found.zeros)
+        unsaid = left_out and found.method != "linear algebra"
+        outside = "the nearest point of some manifold lies outside the box or constraints" if unsaid else ""
+        note = "; ".join(filter(None, [found.note, outside, self._constraint_note()]))
+        return EquilibriumList(
+            in_order([describer.equilibrium(x) for x in kept]),
+            complete=found.complete,
+            method=found.method,
+            note=note,
+            covered=found.covered and not left_out,
+            undecided=found.undecided,
+        )
 
     def _formula(self, z: Sequence[sp.Symbol]) -> tuple[list[sp.Expr] | None, str]:
         """v as expressions in z, or None with the reason."""
@@ -264,9 +183,11 @@ class _Search:
                     return self._affine(v, z, bool(free)), ""
                 if free:
                     return _by_solve(v, z), ""
-                return _Found(list(real_zeros(v, z)), True, "elimination"), ""
+                points = real_zeros(v, z)
+                zeros = [Zero(p, box) for p, box in zip(points, isolating_boxes(points), strict=True)]
+                return _Found(zeros, True, "elimination"), ""
         except PositiveDimensional:
-            return None, "the zeros of this polynomial v are not isolated (at least over the complex numbers)"
+            return self._by_components(v, z)
         except NotPolynomial:
             return None, ""
         except OutOfTime:
@@ -274,44 +195,60 @@ class _Search:
                 return _Found([], False, "no method", f"symbols {sorted(map(str, free))} are free: bind them"), ""
             return None, f"elimination took more than {self.seconds:g} s"
 
+    def _by_components(self, v: list[sp.Expr], z: Sequence[sp.Symbol]) -> tuple[_Found | None, str]:
+        """Manifolds of zeros of a polynomial field, and the points beside them."""
+        why = "the zeros of this polynomial v are not isolated (at least over the complex numbers)"
+        try:
+            with limited_time(self.seconds):
+                points, pieces = real_components(v, z, self._centre())
+        except (NotPolynomial, OutOfTime):
+            return None, why
+        if not pieces:
+            zeros = [Zero(p, box) for p, box in zip(points, isolating_boxes(points), strict=True)]
+            return _Found(zeros, True, "elimination"), ""
+        zeros = [*map(Zero, points), *(Zero(p.point, piece=p) for p in pieces)]
+        where = "the centre of the box" if self.box else "0"
+        note = f"the zeros are not isolated: each manifold is shown by one point, near {where}"
+        return _Found(zeros, False, "elimination", note, covered=True), ""
+
     def _affine(self, v: list[sp.Expr], z: Sequence[sp.Symbol], generic: bool) -> _Found:
         matrix = sp.Matrix(v).jacobian(sp.Matrix(z))
         offset = sp.Matrix(v).xreplace(dict.fromkeys(z, sp.S.Zero))
-        centre = [(low + high) / 2 for low, high in self.box] if self.box else [0] * len(z)
-        points, dimension = affine_zeros(matrix, offset.applyfunc(sp.expand), centre)
+        points, dimension = affine_zeros(matrix, offset.applyfunc(sp.expand), self._centre())
         notes = []
+        zeros = [Zero(p, box) for p, box in zip(points, isolating_boxes(points), strict=True)]
         if dimension:
             shown = "shown is" if all(map(self._inside, points)) else "the box does not contain"
             where = "the centre of the box" if self.box else "0"
             notes.append(f"the zeros form a flat of dimension {dimension}; {shown} the one nearest to {where}")
+            zeros = [Zero(p, piece=_flat(matrix.row_join(offset), z, dimension, p)) for p in points]
         if generic:
             notes.append("for parameters that make no denominator and no pivot vanish")
-        return _Found(points, dimension == 0, "linear algebra", "; ".join(notes))
+        return _Found(zeros, dimension == 0, "linear algebra", "; ".join(notes), covered=True)
 
-    def _by_newton(self, v: list[sp.Expr] | None, z: Sequence[sp.Symbol], why: str) -> _Found:
-        value, jacobian = compiled_field(v, z) if v is not None else traced_field(self.game)
-        if v is not None:
+    def _by_newton(self, describer: Describer, why: str) -> _Found:
+        if describer.v is not None:
             self.game.field("array")  # says which parameters have no value
-        box = self.box or [DEFAULT_BOX] * self.game.dim
-        bounds = np.array([[float(low), float(high)] for low, high in box])
-        zeros = newton_zeros(value, jacobian, bounds, starts=self.starts, seed=self.seed, tolerance=self.tolerance)
-        zeros, thinned = thin_singular(zeros, jacobian, bounds.mean(axis=1))
+        bounds = self.box or [(exact_number(a), exact_number(b)) for a, b in [DEFAULT_BOX] * self.game.dim]
+        search = NumericSearch(describer, bounds, self.tolerance, self.starts, self.seed, self.seconds)
         where = "the box" if self.box else "[-3, 3] per coordinate"
-        notes = [
-            why,
-            thinned and "zeros with singular J form a continuum or are many; the one nearest to the centre is shown",
-            v and column(v).has(*_KINKS) and "v has kinks, where J is one-sided and classes mean nothing",
-        ]
-        points = [self._recognised(p, v, z) for p in zeros]
+        if self.exhaustive:
+            found = search.exhaustive()
+            known = found.undecided == 0
+            within = "" if self.box or not known else "all zeros in [-3, 3] per coordinate"
+            return _Found(
+                found.zeros,
+                known and self.box is not None,
+                f"branch and prune in {where}",
+                "; ".join(filter(None, [why, found.note, within])),
+                undecided=found.undecided,
+            )
+        zeros, notes = search.newton()
         method = f"Newton from {self.starts} starts in {where}, seed {self.seed}"
-        return _Found(points, False, method, "; ".join(n for n in notes if n))
+        return _Found(zeros, False, method, "; ".join(filter(None, [why, *notes])))
 
-    def _recognised(self, zero: np.ndarray, v: list[sp.Expr] | None, z: Sequence[sp.Symbol]) -> tuple[Any, ...]:
-        try:
-            with limited_time(self.seconds):
-                return tuple(map(float, zero)) if v is None else recognise(zero, v, z)
-        except OutOfTime:
-            return tuple(map(float, zero))
+    def _centre(self) -> list[Any]:
+        return [(low + high) / 2 for low, high in self.box] if self.box else [sp.S.Zero] * self.game.dim
 
     def _inside(self, point: Sequence[Any]) -> bool:
         return _in_box(point, self.box)
@@ -327,19 +264,15 @@ class _Search:
         """Whether the point lies strictly inside the game's own constraints, where they do not act."""
         return unwrap(self.game)[0].field("exact").geometry.contains(point)
 
-    def _equilibrium(self, point: tuple[Any, ...], numeric: Any, formula: Any) -> Equilibrium:
-        """The point with its class; `numeric` gives (v, Dv) on batches, `formula` Dv at an exact point, or None."""
-        exact = all(isinstance(x, sp.Expr) for x in point)
-        try:
-            if formula is None:
-                raise OutOfTime
-            with limited_time(self.seconds):
-                jacobian = formula(point) if exact else numeric()[1](np.array(point)[:, None])[:, :, 0]
-                return _described(point, exact, second_order(_exact_game(self.game), point, jacobian=jacobian))
-        except (OutOfTime, NotInThisWorld):  # the costs are out of reach here, the flow is not
-            z = np.array([[float(x)] for x in point])
-            value, jacobian = numeric()
-            return _described(point, exact, SecondOrder(self.game.players, value(z)[:, 0], jacobian(z)[:, :, 0]))
+
+def _flat(system: sp.MatrixBase, z: Sequence[sp.Symbol], dimension: int, point: tuple[Any, ...]) -> Piece:
+    """The flat of zeros of [A b] through a point."""
+    rows = [r for r in system.rref(simplify=True)[0].tolist() if any(e != 0 for e in r)]
+    equations = [sp.Add(*(a * s for a, s in zip(r[:-1], z, strict=True)), r[-1]) for r in rows]
+    pivots = {z[next(k for k, a in enumerate(r) if a != 0)]: e for r, e in zip(rows, equations, strict=True)}
+    names = dict(zip([s for s in z if s not in pivots], sp.symbols(f"s1:{dimension + 1}", real=True), strict=True))
+    form = tuple(names[s] if s in names else sp.expand(s - pivots[s]).xreplace(names) for s in z)
+    return Piece(dimension, tuple(equations), form, point)
 
 
 def _in_box(point: Sequence[Any], box: list[tuple[Any, Any]] | None) -> bool:
@@ -347,14 +280,6 @@ def _in_box(point: Sequence[Any], box: list[tuple[Any, Any]] | None) -> bool:
         return True
     slack = 0 if isinstance(point[0], sp.Expr) else 1e-9
     return all(low - slack <= x <= high + slack for x, (low, high) in zip(point, box, strict=True))
-
-
-def _described(point: tuple[Any, ...], exact: bool, data: SecondOrder) -> Equilibrium:
-    kind, evidence = classify_second_order(data)
-    residual = 0.0 if exact else float(np.max(np.abs(data.value)))
-    flow, _ = flow_class(data.jacobian)
-    spectrum = eigenvalues(data.jacobian)
-    return Equilibrium(point, exact, residual, spectrum, data.jacobian, kind, flow, evidence, timescale_threshold(data))
 
 
 def _by_solve(v: list[sp.Expr], z: Sequence[sp.Symbol]) -> _Found:
@@ -369,10 +294,10 @@ def _by_solve(v: list[sp.Expr], z: Sequence[sp.Symbol]) -> _Found:
     ]
     free = sorted({str(s) for e in v for s in e.free_symbols - set(z)})
     note = f"{', '.join(free)} left free: points may be complex for some values, and others may exist"
-    return _Found([tuple(map(sp.simplify, p)) for p in isolated], False, "symbolic solving", note)
+    return _Found([Zero(tuple(map(sp.simplify, p))) for p in isolated], False, "symbolic solving", note)
 
 
-# boxes, tables, time -----------------------------------------------------------------------------------
+# boxes -----------------------------------------------------------------------------------
 
 
 def _bounds(game: Any, box: Box) -> list[tuple[Any, Any]] | None:
@@ -400,22 +325,3 @@ def _exact_game(game: Any) -> Any:
     for t in transforms:
         base = map_numbers(t, exact_number)(base)
     return base
-
-
-def _order(e: Equilibrium) -> tuple[Any, ...]:
-    if any(isinstance(x, sp.Expr) and x.free_symbols for x in e.point):
-        return ()
-    return tuple(round(float(x), 9) for x in e.point)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
-
-
-def _table(rows: list[dict[str, str]]) -> list[str]:
-    if not rows:
-        return []
-    widths = {k: max(len(k), *(len(r[k]) for r in rows)) for k in rows[0]}
-    return [
-        "  " + "  ".join(r[k].ljust(w) for k, w in widths.items()).rstrip() for r in ({k: k for k in widths}, *rows)
-    ]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from gamedyn.games.exact import column
-from gamedyn.games.field import Field
+from gamedyn.games.exact import column as column_of
+from gamedyn.games.field import Field, Player
 from gamedyn.games.functions import exact_number
 from gamedyn.maps.worlds import state_world, world_field
-from gamedyn.stability.eigenvalues import ORDER, Eigenvalues, arnoldi, exact_eigenvalues, first_exact, leading
+from gamedyn.stability.eigenvalues import ORDER, Eigenvalues, exact_eigenvalues, first_exact
+from gamedyn.stability.spectra import dense_eigenvalues, krylov_eigenvalues
 
 DENSE_DIMENSION = 600  # up to here eigenvalues come from the dense matrix
 DENSE_BYTES = 2 * 2**30  # `to_dense` refuses beyond
@@ -36,6 +37,10 @@ class GameJacobian:
         Any vector of the world, for its type and device.
     dense : callable, optional
         () -> J, where there is a faster way than column by column.
+    players : sequence of Player, optional
+        Whose coordinates are which, for `block`.
+    costs : mapping, optional
+        What products have taken (neural world): "jvp" and "vjp" -> ProductCost.
     """
 
     def __init__(
@@ -47,26 +52,40 @@ class GameJacobian:
         zero: Any,
         *,
         dense: Callable[[], Any] | None = None,
+        players: Sequence[Player] = (),
+        costs: Mapping[str, Any] | None = None,
     ) -> None:
-        self._product, self._transposed, self._dense = product, transposed, dense
-        self.dim, self.world, self._zero = dim, world, zero
+        self.product, self.transposed, self._dense = product, transposed, dense
+        self.dim, self.world, self.zero = dim, world, zero
+        self.players, self.costs = tuple(players), dict(costs or {})
 
     @classmethod
-    def of(cls, field: Field, z: Any) -> GameJacobian:
+    def of(cls, field: Field, z: Any, products: str = "auto") -> GameJacobian:
         """The Jacobian of a field at z, `(d,)`.
+
+        Parameters
+        ----------
+        field : Field
+        z : `(d,)`
+        products : {"auto", "retained", "recorded", "compiled"}
+            How the neural world makes them; see `gamedyn.games.products.RetainedJacobian`.
 
         Raises
         ------
         ValueError
-            If two evaluations of v differ (neural world): a random field has no Jacobian.
+            If two evaluations of v differ, or v is not finite (neural world): such a field has no Jacobian.
         """
         if field.world == "neural":
-            from gamedyn.games.products import RetainedJacobian
+            from gamedyn.games.products import RetainedJacobian, refuse_random
 
-            kept = RetainedJacobian(field, z)  # one graph for all products
-            _refuse_random(field, z.detach(), kept.field_value)
-            return cls(kept.jvp, kept.vjp, kept.dim, "neural", 0 * z.detach(), dense=kept.to_dense)
-        return cls(lambda u: field.jvp(z, u), lambda u: field.vjp(z, u), len(z), field.world, 0 * z)
+            kept = RetainedJacobian(field, z, products)  # one graph for all products
+            refuse_random(field, z.detach(), kept.field_value)
+            zero = torch_zeros(z)
+            return cls(
+                kept.jvp, kept.vjp, kept.dim, "neural", zero, dense=kept.to_dense, players=field.players, costs=kept.costs
+            )
+        players = field.players
+        return cls(lambda u: field.jvp(z, u), lambda u: field.vjp(z, u), len(z), field.world, 0 * z, players=players)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -77,10 +96,10 @@ class GameJacobian:
         """Ju for a vector `(d,)` or a block `(d, m)`."""
         if self.world == "exact":
             u = sp.ImmutableMatrix(u)
-            return sp.ImmutableMatrix(sp.Matrix.hstack(*[sp.Matrix(self._product(u[:, k])) for k in range(u.cols)]))
+            return sp.ImmutableMatrix(sp.Matrix.hstack(*[sp.Matrix(self.product(u[:, k])) for k in range(u.cols)]))
         if getattr(u, "ndim", 1) == 1:
-            return self._product(u)
-        columns = [self._product(u[:, k]) for k in range(u.shape[1])]
+            return self.product(u)
+        columns = [self.product(u[:, k]) for k in range(u.shape[1])]
         if self.world == "array":
             return np.stack(columns, axis=1)
         import torch
@@ -90,28 +109,78 @@ class GameJacobian:
     @property
     def T(self) -> GameJacobian:
         """Jᵀ."""
-        return self._like(self._transposed, self._product, lambda matrix: matrix.T)
+        return self._like(self.transposed, self.product, lambda matrix: matrix.T)
 
     @property
     def symmetric(self) -> GameJacobian:
         """S = (J + Jᵀ)/2, the potential part."""
-        both = lambda u: (self._product(u) + self._transposed(u)) / 2  # noqa: E731
+        both = lambda u: (self.product(u) + self.transposed(u)) / 2  # noqa: E731
         return self._like(both, both, lambda matrix: (matrix + matrix.T) / 2)
 
     @property
     def antisymmetric(self) -> GameJacobian:
         """A = (J - Jᵀ)/2, the Hamiltonian part."""
         return self._like(
-            lambda u: (self._product(u) - self._transposed(u)) / 2,
-            lambda u: (self._transposed(u) - self._product(u)) / 2,
+            lambda u: (self.product(u) - self.transposed(u)) / 2,
+            lambda u: (self.transposed(u) - self.product(u)) / 2,
             lambda matrix: (matrix - matrix.T) / 2,
         )
+
+    def block(self, row: int | str, column: int | str | None = None) -> GameJacobian:
+        """The square block of one player, or of two of the same size, ∂v_row/∂z_column.
+
+        Parameters
+        ----------
+        row, column : int or str
+            Players by number or name; `column` is `row` by default.
+
+        Raises
+        ------
+        ValueError
+            If there is no such player, or the two have different sizes: multiply by vectors padded with zeros then.
+        """
+        rows, columns = self._player(row), self._player(row if column is None else column)
+        if rows.size != columns.size:
+            raise ValueError(
+                f"the block of '{rows.name}' and '{columns.name}' is {rows.size} x {columns.size}; only square blocks are "
+                f"operators of this kind"
+            )
+
+        def part(product: Callable[[Any], Any], source: Player, target: Player) -> Callable[[Any], Any]:
+            def apply(u: Any) -> Any:
+                if self.world == "exact":
+                    padded = column_of([0] * source.start + list(u) + [0] * (self.dim - source.stop))
+                    return column_of(list(product(padded))[target.slice])
+                padded = 0 * self.zero
+                padded[source.slice] = u
+                return product(padded)[target.slice]
+
+            return apply
+
+        start = self.zero[columns.slice] if self.world != "exact" else column_of(list(self.zero)[columns.slice])
+        dense = self._dense
+        return GameJacobian(
+            part(self.product, columns, rows),
+            part(self.transposed, rows, columns),
+            rows.size,
+            self.world,
+            start,
+            dense=None if dense is None else lambda: dense()[rows.slice, columns.slice],
+        )
+
+    def _player(self, which: int | str) -> Player:
+        named = [p for k, p in enumerate(self.players) if which in (k, p.name)]
+        if not named:
+            raise ValueError(f"there is no player {which!r}; there are {[p.name for p in self.players]}")
+        return named[0]
 
     def _like(self, product: Any, transposed: Any, of_matrix: Callable[[Any], Any]) -> GameJacobian:
         """The operator made of J's products, its matrix of J's matrix."""
         known = self._dense
         dense = None if known is None else lambda: of_matrix(known())
-        return GameJacobian(product, transposed, self.dim, self.world, self._zero, dense=dense)
+        return GameJacobian(
+            product, transposed, self.dim, self.world, self.zero, dense=dense, players=self.players, costs=self.costs
+        )
 
     def to_dense(self) -> Any:
         """The matrix `(d, d)`: NumPy, SymPy (exact world) or torch (neural world).
@@ -135,7 +204,7 @@ class GameJacobian:
             return self @ np.eye(self.dim)
         import torch
 
-        return self @ torch.eye(self.dim, dtype=self._zero.dtype, device=self._zero.device)
+        return self @ torch.eye(self.dim, dtype=self.zero.dtype, device=self.zero.device)
 
     def to_scipy(self) -> Any:
         """A `scipy.sparse.linalg.LinearOperator` of float64 (arrays) or of the tensors' precision."""
@@ -144,7 +213,7 @@ class GameJacobian:
         if self.world == "exact":
             raise TypeError("an exact Jacobian is a SymPy matrix; take to_dense(), or a float point")
         return LinearOperator(
-            self.shape, matvec=self._numpy(self._product), rmatvec=self._numpy(self._transposed), dtype=np.float64
+            self.shape, matvec=self._numpy(self.product), rmatvec=self._numpy(self.transposed), dtype=np.float64
         )
 
     def _numpy(self, product: Callable[[Any], Any]) -> Callable[[np.ndarray], np.ndarray]:
@@ -154,12 +223,12 @@ class GameJacobian:
         def apply(u: np.ndarray) -> np.ndarray:
             import torch
 
-            vector = torch.as_tensor(np.ravel(u).copy(), dtype=self._zero.dtype, device=self._zero.device)
+            vector = torch.as_tensor(np.ravel(u).copy(), dtype=self.zero.dtype, device=self.zero.device)
             return product(vector).detach().cpu().double().numpy()
 
         return apply
 
-    def eigenvalues(self, k: int | None = None, which: str = "LM") -> Eigenvalues:
+    def eigenvalues(self, k: int | None = None, which: str = "LM", **options: Any) -> Eigenvalues:
         """Eigenvalues: all of them while d is small, the leading k by a Krylov method beyond.
 
         Parameters
@@ -168,6 +237,20 @@ class GameJacobian:
             How many; all by default.  A conjugate pair is never split, so k + 1 may come back.
         which : {"LM", "LR", "SR", "LI"}
             Largest modulus, largest or smallest real part, largest imaginary part.
+        tolerance : float, optional
+            Of the Krylov method: ‖Jx - λx‖ / ‖J‖ at which an eigenpair has converged; 1e-12 in float64, 1e-6 in float32.
+        basis : int, optional
+            Vectors held at once; 3k + 20 for "LM", 4k + 20 for the others.  More vectors need fewer products.
+        restarts : int
+            At most (300).
+        conditions : bool
+            Left eigenvectors and κ(λ) as well, by as many products again with Jᵀ; dense ones always come with them.
+        start : vector `(d,)`, optional
+            The first vector, for instance the sum of eigenvectors at a point nearby; else random, of `seed` (0).
+        state : KrylovState, optional
+            Of an earlier search with the same k and basis, `result.state()`, to go on from.
+        report : callable, optional
+            report(search) after every restart; `search.snapshot()` is a state to save.
 
         Returns
         -------
@@ -183,32 +266,29 @@ class GameJacobian:
             raise ValueError(f"which={which!r} is not one of {sorted(ORDER)}")
         if self.world == "exact":
             return Eigenvalues(first_exact(exact_eigenvalues(self.to_dense()), k, which), method="exact")
-        if self.dim <= DENSE_DIMENSION:
-            return self._dense_eigenvalues(k, which)
-        if k is None:
-            raise ValueError(f"d = {self.dim} exceeds {DENSE_DIMENSION}: say how many eigenvalues, eigenvalues(k=20)")
-        return self._krylov(k, which)
+        if k is None and self.dim > DENSE_DIMENSION:
+            raise ValueError(
+                f"d = {self.dim} exceeds {DENSE_DIMENSION}: say how many eigenvalues, eigenvalues(k=20)"
+            )
+        if k is not None and (isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= self.dim):
+            raise ValueError(f"k is {k!r}; it must be an int from 1 to d = {self.dim}")
+        if k is None or (self.dim <= DENSE_DIMENSION and not options) or self.dim <= k + 2:
+            return dense_eigenvalues(self.dense_array(), k, which, precision=self.precision)
+        return krylov_eigenvalues(self, int(k), which, **options)
 
-    def _dense_eigenvalues(self, k: int | None, which: str) -> Eigenvalues:
+    def dense_array(self) -> np.ndarray:
+        """The matrix `(d, d)` as float64, of an array or a neural Jacobian."""
         matrix = self.to_dense()
-        matrix = matrix if self.world == "array" else matrix.detach().cpu().double().numpy()
-        values, vectors = np.linalg.eig(matrix)
-        order = leading(values, which, k)
-        values, vectors = values[order], vectors[:, order]
-        residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
-        return Eigenvalues(values, residuals, vectors, "dense")
+        return np.asarray(matrix if self.world == "array" else matrix.detach().cpu().double().numpy(), dtype=float)
 
-    def _krylov(self, k: int, which: str) -> Eigenvalues:
-        operator = self.to_scipy()
-        values, vectors, note = arnoldi(operator, k, which, max(3 * k, 40))
-        if not len(values):  # a larger subspace finds what a smaller one with many restarts passes over
-            values, vectors, note = arnoldi(operator, k, which, max(8 * k, 160))
-        if not len(values):
-            return Eigenvalues(values, np.zeros(0), vectors, "Arnoldi", note)
-        order = leading(values, which, k)
-        values, vectors = values[order], vectors[:, order]
-        images = np.stack([operator @ v.real + 1j * (operator @ v.imag) for v in vectors.T], axis=1)
-        return Eigenvalues(values, np.linalg.norm(images - vectors * values, axis=0), vectors, "Arnoldi", note)
+    @property
+    def precision(self) -> float:
+        """Relative precision of the numbers in products."""
+        if self.world == "array":
+            return float(np.finfo(float).eps)
+        import torch
+
+        return float(torch.finfo(self.zero.dtype).eps)
 
     def __repr__(self) -> str:
         if self.world != "neural" and self.dim <= 8:
@@ -216,18 +296,11 @@ class GameJacobian:
         return f"GameJacobian(d = {self.dim}, {self.world})"
 
 
-def _refuse_random(field: Field, z: Any, value: Any) -> None:
-    """Evaluate v once more: J belongs to a function."""
+def torch_zeros(z: Any) -> Any:
+    """A zero vector like z, which may hold infinities."""
     import torch
 
-    with torch.no_grad():
-        apart = float((field(z) - value).norm())
-    # Some GPU kernels add in another order each time: rounding is no randomness.
-    if apart > 1e3 * torch.finfo(z.dtype).eps * max(1.0, float(value.norm())):
-        raise ValueError(
-            f"two evaluations of v at the same point differ by {apart:.3g}: the costs draw random numbers or keep "
-            f"hidden state; fix the sample (and call .eval() on networks) before taking a Jacobian"
-        )
+    return torch.zeros_like(z.detach())
 
 
 # entry points --------------------------------------------------------------------------------------
@@ -280,7 +353,7 @@ def field(game: Any, z: Any, params: Any = None) -> Any:
         return F(z)
 
 
-def jacobian(game: Any, z: Any, params: Any = None) -> GameJacobian:
+def jacobian(game: Any, z: Any, params: Any = None, *, products: str = "auto") -> GameJacobian:
     """The game Jacobian J = Dv at z.
 
     Parameters
@@ -288,6 +361,8 @@ def jacobian(game: Any, z: Any, params: Any = None) -> GameJacobian:
     game : game
     z : array `(d,)`, SymPy column (or list with SymPy entries), or torch vector
     params : mapping, optional
+    products : {"auto", "retained", "recorded", "compiled"}
+        How the neural world makes products: see `gamedyn.games.products.RetainedJacobian`.
 
     Returns
     -------
@@ -306,7 +381,7 @@ def jacobian(game: Any, z: Any, params: Any = None) -> GameJacobian:
     F, z = enter(game, z, params)
     if getattr(z, "ndim", 1) == 2 and not isinstance(z, sp.MatrixBase):
         raise ValueError(f"a Jacobian is taken at one point (d,), got shape {tuple(z.shape)}")
-    return GameJacobian.of(F, z)
+    return GameJacobian.of(F, z, products)
 
 
 def as_point(z: Any) -> Any:
@@ -314,5 +389,5 @@ def as_point(z: Any) -> Any:
     if isinstance(z, sp.MatrixBase):
         return z
     if isinstance(z, Sequence) and all(isinstance(e, (int, sp.Expr)) and not isinstance(e, bool) for e in z):
-        return column(exact_number(e) for e in z)
+        return column_of(exact_number(e) for e in z)
     return z

@@ -10,14 +10,28 @@ import sympy as sp
 
 from gamedyn.games.functions import VectorFunction
 from gamedyn.rules.basic import Simultaneous
+from gamedyn.stability.deflation import Deflation
 from gamedyn.stability.second_order import tidy
 
-__all__ = ["compiled_field", "jacobian_formula", "newton_zeros", "recognise", "thin_singular", "traced_field"]
+__all__ = [
+    "compiled_field",
+    "further_zeros",
+    "jacobian_formula",
+    "newton_zeros",
+    "recognise",
+    "thin_singular",
+    "traced_field",
+]
 
 _ITERATIONS = 100
 _DAMPING = tuple(0.5**k for k in range(8))
 _STEP = 1e-7  # a zero is where Newton's step vanishes as well: ‖v‖ alone is small far out where v decays
 _MANY = 5  # singular zeros that suggest a continuum
+_ROUNDS = 10
+_DEFLATED_STARTS = 40
+_DEFLATED_ITERATIONS = 40
+_BESIDE = 1e-2  # of the half sides of the box: how far from known zeros deflated iterations start
+_MOST_DEFLATED = 100
 
 Batch = Callable[[np.ndarray], np.ndarray]
 
@@ -47,13 +61,63 @@ def newton_zeros(
     ndarray `(m, d)`
         In lexicographic order.
     """
-    rng = np.random.default_rng(seed)
+    z = _starts(box, starts, seed)
+    z, residual = _iterated(value, jacobian, z, box, tolerance)
+    return _distinct(z.T, residual)
+
+
+def further_zeros(
+    value: Batch, jacobian: Batch, known: np.ndarray, box: np.ndarray, *, seed: int = 0, tolerance: float = 1e-10
+) -> tuple[np.ndarray, int]:
+    """The known zeros `(m, d)` and those that deflated Newton iterations find besides, until a round finds none.
+
+    Each round starts beside every known zero, on either side, and at a few random places.
+
+    Returns
+    -------
+    zeros : ndarray `(m', d)`
+        In lexicographic order.
+    rounds : int
+    """
+    half = 0.5 * (box[:, 1] - box[:, 0])
+    for k in range(_ROUNDS):
+        beside = known.T if len(known) <= _MOST_DEFLATED else np.empty((len(box), 0))
+        if not beside.shape[1]:
+            return known, k
+        shift = _BESIDE * half[:, None] * np.random.default_rng([seed, k]).uniform(-1, 1, beside.shape)
+        z = np.concatenate([beside + shift, beside - shift, _starts(box, _DEFLATED_STARTS, seed + k + 1)], axis=1)
+        z, _ = _iterated(value, jacobian, z, box, tolerance, Deflation(known, half), _DEFLATED_ITERATIONS)
+        z, residual = _iterated(value, jacobian, z, box, tolerance, None, 4)
+        found = _distinct(np.concatenate([known, z.T]), np.concatenate([np.zeros(len(known)), residual]))
+        singular = _singular(found, jacobian)
+        if (~singular).sum() == (~_singular(known, jacobian)).sum():  # a continuum has always more to find
+            return (found if singular.sum() <= _MANY else known), k + 1
+        known = found
+    return known, _ROUNDS
+
+
+def _starts(box: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """The centre of the box and uniform random points `(d, 1 + count)`."""
     low, high = box[:, :1], box[:, 1:]
-    z = np.concatenate([(low + high) / 2, low + (high - low) * rng.random((len(box), starts))], axis=1)
+    uniform = np.random.default_rng(seed).random((len(box), count))
+    return np.concatenate([(low + high) / 2, low + (high - low) * uniform], axis=1)
+
+
+def _iterated(
+    value: Batch,
+    jacobian: Batch,
+    z: np.ndarray,
+    box: np.ndarray,
+    tolerance: float,
+    deflation: Deflation | None = None,
+    iterations: int = _ITERATIONS,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The zeros in the box to which damped iterations from the columns of z lead, and their residuals."""
+    low, high = box[:, :1], box[:, 1:]
     step = np.full(z.shape[1], np.inf)
-    for _ in range(_ITERATIONS):
+    for _ in range(iterations):
         with np.errstate(all="ignore"):  # far starts overflow and are dropped
-            z, step = _damped_step(value, jacobian, z)
+            z, step = _damped_step(value, jacobian, z, deflation)
         keep = np.isfinite(step)
         z, step = z[:, keep], step[keep]
         if not len(step) or (step <= 1e-15 * (1 + np.abs(z).max(axis=0))).all():
@@ -62,10 +126,12 @@ def newton_zeros(
     slack = 1e-9 * (high - low)
     good = (residual <= tolerance) & (step <= _STEP * (1 + np.abs(z).max(axis=0, initial=0.0)))
     good &= ((z >= low - slack) & (z <= high + slack)).all(axis=0)
-    return _distinct(z[:, good].T, residual[good])
+    return z[:, good], residual[good]
 
 
-def _damped_step(value: Batch, jacobian: Batch, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _damped_step(
+    value: Batch, jacobian: Batch, z: np.ndarray, deflation: Deflation | None
+) -> tuple[np.ndarray, np.ndarray]:
     """One step for every column, and the length of the full step; nan where v or J is not finite."""
     v, J = value(z), jacobian(z)
     finite = np.isfinite(v).all(axis=0) & np.isfinite(J).all(axis=(0, 1))
@@ -76,10 +142,14 @@ def _damped_step(value: Batch, jacobian: Batch, z: np.ndarray) -> tuple[np.ndarr
     direction[:, finite] = _solve(J[:, :, finite], v[:, finite])
     length[finite] = np.abs(direction[:, finite]).max(axis=0)
     size, best = np.abs(v).max(axis=0), z
+    if deflation is not None:
+        direction = direction * deflation.factor(z, direction)
+        size = size * deflation.weight(z)
     waiting = finite & (size > 0)
     for alpha in _DAMPING:
         trial = z - alpha * direction
-        better = waiting & (np.abs(value(trial)).max(axis=0) < size)
+        after = np.abs(value(trial)).max(axis=0)
+        better = waiting & ((after if deflation is None else after * deflation.weight(trial)) < size)
         best = np.where(better, trial, best)
         waiting &= ~better
         if not waiting.any():
@@ -143,16 +213,21 @@ def traced_field(game: Any) -> tuple[Any, Any]:
 
 def thin_singular(zeros: np.ndarray, jacobian: Any, centre: np.ndarray) -> tuple[np.ndarray, bool]:
     """Of many zeros with singular Jacobian only the one nearest to the centre."""
-    if len(zeros) <= _MANY:
-        return zeros, False
-    values = np.linalg.svd(np.moveaxis(jacobian(zeros.T), 2, 0), compute_uv=False)
-    singular = values[:, -1] <= 1e-6 * np.maximum(1.0, values[:, 0])
+    singular = _singular(zeros, jacobian) if len(zeros) > _MANY else np.zeros(len(zeros), dtype=bool)
     if singular.sum() <= _MANY:
         return zeros, False
     distance = np.where(singular, np.abs(zeros - centre).max(axis=1), np.inf)
     keep = ~singular
     keep[np.argmin(distance)] = True
     return zeros[keep], True
+
+
+def _singular(zeros: np.ndarray, jacobian: Any) -> np.ndarray:
+    """Which zeros `(m, d)` have a Jacobian that is singular up to 1e-6 of its size."""
+    if not len(zeros):
+        return np.zeros(0, dtype=bool)
+    values = np.linalg.svd(np.moveaxis(jacobian(zeros.T), 2, 0), compute_uv=False)
+    return values[:, -1] <= 1e-6 * np.maximum(1.0, values[:, 0])
 
 
 def recognise(point: np.ndarray, v: list[sp.Expr], z: Sequence[sp.Symbol]) -> tuple[Any, ...]:

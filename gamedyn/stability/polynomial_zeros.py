@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from gamedyn.stability.plane_zeros import plane_zeros
+
 __all__ = ["NotPolynomial", "PositiveDimensional", "affine_zeros", "real_zeros"]
 
 Point = tuple[sp.Expr, ...]
@@ -75,11 +77,16 @@ def real_zeros(equations: Sequence[sp.Expr], z: Sequence[sp.Symbol]) -> list[Poi
     [(-sqrt(2), -sqrt(2)), (sqrt(2), sqrt(2))]
     """
     pairs = [_numerator(e, z) for e in equations]
-    numerators, denominators = [n for n, _ in pairs], [d for _, d in pairs]
-    numerators, extra, radicals = _radicals_as_variables(numerators)
+    denominators = [d for _, d in pairs]
+    expressions, extra, radicals = _radicals_as_variables([n for n, _ in pairs])
     variables = [*z, *radicals]
-    polynomials = _polynomials([*numerators, *extra], variables)
-    points = _zeros_by_shape(polynomials, variables)
+    polynomials = _polynomials([*expressions, *extra], variables)
+    points = None
+    if len(variables) == len(polynomials) == 2:
+        points = plane_zeros(polynomials)
+    if points is None:
+        _refuse_large(polynomials, variables)
+        points = _zeros_by_shape(polynomials, variables)
     inside = [p for p in points if all(p[len(z) + k].evalf(20) > 0 for k in range(len(radicals)))]
     return [p[: len(z)] for p in inside if all(_nonzero(d, z, p) for d in denominators)]
 
@@ -120,6 +127,13 @@ def affine_zeros(matrix: sp.MatrixBase, offset: sp.MatrixBase, centre: Sequence[
 # preparation -----------------------------------------------------------------------------------------
 
 
+def numerators(equations: Sequence[sp.Expr], z: Sequence[sp.Symbol]) -> tuple[list[sp.Expr], list[sp.Symbol]]:
+    """What vanishes with the equations, as polynomials in z and in the variables that stand for radicals (second)."""
+    expressions, extra, radicals = _radicals_as_variables([_numerator(e, z)[0] for e in equations])
+    polynomials = _polynomials([*expressions, *extra], [*z, *radicals], at_least=0)
+    return [p.as_expr() for p in polynomials], radicals
+
+
 def _numerator(e: sp.Expr, z: Sequence[sp.Symbol]) -> tuple[sp.Expr, sp.Expr]:
     """The polynomial whose zeros are those of e where the denominator (second) does not vanish."""
     if e.is_polynomial(*z):
@@ -153,17 +167,23 @@ def _radicals_as_variables(
     return [sp.expand(e.xreplace(table)) for e in expressions], equations, [symbols[b] for b in degrees]
 
 
-def _polynomials(expressions: Sequence[sp.Expr], variables: Sequence[sp.Symbol]) -> list[sp.Poly]:
+def _polynomials(
+    expressions: Sequence[sp.Expr], variables: Sequence[sp.Symbol], at_least: int | None = None
+) -> list[sp.Poly]:
     try:
         polynomials = [sp.Poly(e, *variables, domain="QQ") for e in expressions]
     except (sp.PolynomialError, sp.CoercionFailed) as error:
         raise NotPolynomial(str(error)) from None
     polynomials = [p for p in polynomials if not p.is_zero]
-    if len(polynomials) < len(variables):
+    if len(polynomials) < (len(variables) if at_least is None else at_least):
         raise PositiveDimensional
-    if sp.prod(max(1, p.total_degree()) for p in polynomials) > _BEZOUT:
-        raise NotPolynomial("the Bezout number is too large")
     return polynomials
+
+
+def _refuse_large(polynomials: Sequence[sp.Poly], variables: Sequence[sp.Symbol]) -> None:
+    degrees = sorted(max(1, p.total_degree()) for p in polynomials)
+    if sp.prod(degrees[: len(variables)]) > _BEZOUT:
+        raise NotPolynomial("the Bezout number is too large")
 
 
 def _nonzero(denominator: sp.Expr, z: Sequence[sp.Symbol], point: Point) -> bool:

@@ -1,4 +1,10 @@
-"""How much a game rotates at a point: measures of J = S + A and of its spectrum."""
+"""How much a game rotates at a point: measures of J = S + A and of its spectrum, each defined here and nowhere else.
+
+imaginary share    |Im λ| / |λ|      in [0, 1]     0: no rotation; 1: nothing else
+rotation angle     |arg λ|           in [0, π]     0: settles straight; π/2: goes round; beyond: moves away
+antisymmetric      ‖A‖_F / ‖J‖_F     in [0, 1]     0: a potential game; 1: a Hamiltonian one
+  share and ratio  ‖A‖_F / ‖S‖_F     in [0, ∞]
+"""
 
 from __future__ import annotations
 
@@ -6,8 +12,80 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from gamedyn.stability.jacobian import DENSE_DIMENSION, jacobian
+from gamedyn.stability.jacobian import DENSE_DIMENSION, GameJacobian
+from gamedyn.stability.nonnormal import jacobian_of
+from gamedyn.stability.split_norms import dense_norms, probed_norms
+
+__all__ = ["Rotation", "imaginary_share", "mean_imaginary_share", "rotation", "rotation_angle"]
+
+ZERO = 1e-13  # an eigenvalue so small relative to the largest has no direction
+
+
+def imaginary_share(values: ArrayLike) -> np.ndarray:
+    """|Im λ| / |λ| of each eigenvalue, in [0, 1]; NaN where λ = 0 up to rounding, which has no direction.
+
+    Parameters
+    ----------
+    values : array `(k,)`
+        Eigenvalues of J; of -J they give the same.
+
+    Returns
+    -------
+    ndarray `(k,)`
+
+    Examples
+    --------
+    >>> imaginary_share([3 + 4j, -2, 1j, 0])
+    array([0.8, 0. , 1. , nan])
+    """
+    values, known = _directed(values)
+    modulus = np.abs(values)
+    return np.divide(np.abs(values.imag), modulus, out=np.full(values.shape, np.nan), where=known)
+
+
+def mean_imaginary_share(values: ArrayLike) -> float:
+    """The mean of `imaginary_share` over eigenvalues other than 0; NaN where there are none.
+
+    Examples
+    --------
+    >>> mean_imaginary_share([3 + 4j, 3 - 4j, 5, 0])
+    0.5333333333333333
+    """
+    share = imaginary_share(values)
+    known = share[~np.isnan(share)]
+    return float(np.mean(known)) if len(known) else float("nan")
+
+
+def rotation_angle(values: ArrayLike) -> np.ndarray:
+    """|arg λ| of each eigenvalue of J in radians, in [0, π]; NaN where λ = 0 up to rounding.
+
+    Under the flow ż = -v a displacement turns by tan(angle) radians while it shrinks by a factor e: 0 is no rotation,
+    π/2 rotation alone, beyond that the flow expands.
+
+    Parameters
+    ----------
+    values : array `(k,)`
+
+    Returns
+    -------
+    ndarray `(k,)`
+
+    Examples
+    --------
+    >>> np.degrees(rotation_angle([1, 1 + 1j, -2j, -1])).round(6)
+    array([  0.,  45.,  90., 180.])
+    """
+    values, known = _directed(values)
+    return np.where(known, np.abs(np.angle(values)), np.nan)
+
+
+def _directed(values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Complex values, and which of them are not 0 up to rounding."""
+    values = np.asarray(values, dtype=complex)
+    modulus = np.abs(values)
+    return values, modulus > ZERO * np.max(modulus, initial=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +99,15 @@ class Rotation:
     interval : tuple of float
         95 % interval of the share, where it comes from random probes; the value twice otherwise.
     imaginary_share : ndarray `(k,)`
-        |Im λ| / |λ| of each eigenvalue, in [0, 1].
+        |Im λ| / |λ| of each eigenvalue, in [0, 1]; NaN where λ = 0.
     angle : float
         The largest |arg λ| in radians: 0 no rotation, π/2 pure rotation, more is expansion.
     eigenvalues : ndarray `(k,)`
     method : str
+    antisymmetric_ratio : float
+        ‖A‖_F / ‖S‖_F in [0, inf].
+    ratio_interval : tuple of float
+        95 % interval of it.
     """
 
     antisymmetric_share: float
@@ -34,34 +116,42 @@ class Rotation:
     angle: float
     eigenvalues: np.ndarray
     method: str
+    antisymmetric_ratio: float
+    ratio_interval: tuple[float, float]
+
+    @property
+    def angles(self) -> np.ndarray:
+        """|arg λ| of each eigenvalue, `(k,)`."""
+        return rotation_angle(self.eigenvalues)
 
     @property
     def mean_imaginary_share(self) -> float:
-        """The mean of `imaginary_share`, NaN where no eigenvalue was found."""
-        return float(np.mean(self.imaginary_share)) if len(self.imaginary_share) else float("nan")
+        """The mean of `imaginary_share` over eigenvalues other than 0, NaN where none was found."""
+        return mean_imaginary_share(self.eigenvalues)
 
     def __repr__(self) -> str:
         low, high = self.interval
         spread = f" [{low:.3g}, {high:.3g}]" if high > low else ""
         return (
             f"Rotation({self.method}): |A|/|J| = {self.antisymmetric_share:.3g}{spread}, "
-            f"mean |Im λ|/|λ| = {self.mean_imaginary_share:.3g}, "
+            f"|A|/|S| = {self.antisymmetric_ratio:.3g}, mean |Im λ|/|λ| = {self.mean_imaginary_share:.3g}, "
             f"largest angle {np.degrees(self.angle):.1f}° of {len(self.eigenvalues)} eigenvalues"
         )
 
 
-def rotation(game: Any, z: Any, params: Any = None, *, k: int = 20, probes: int = 32, seed: int = 0) -> Rotation:
+def rotation(game: Any, z: Any = None, params: Any = None, *, k: int = 20, probes: int = 32, seed: int = 0) -> Rotation:
     """Rotation measures of a game at z, dense or by random probes.
 
     Parameters
     ----------
-    game : game
-    z : array `(d,)` or torch vector
+    game : game or Field with z, GameJacobian or matrix `(d, d)` without
+        A matrix is J.
+    z : array `(d,)` or torch vector, optional
     params : mapping, optional
     k : int
         Leading eigenvalues by modulus, where d is too large for all of them.
     probes : int
-        Gaussian probes for ‖A‖_F and ‖J‖_F there.
+        Gaussian probes for ‖A‖_F and ‖S‖_F there, at least 2; each costs a product with J and one with Jᵀ.
     seed : int
         Of the probes.
 
@@ -69,41 +159,30 @@ def rotation(game: Any, z: Any, params: Any = None, *, k: int = 20, probes: int 
     -------
     Rotation
 
+    Raises
+    ------
+    ValueError
+        If the point has another length than d, or there are too few probes.
+
     Examples
     --------
     >>> import gamedyn as gd
     >>> gd.rotation(gd.games.bilinear(1), [0.0, 0.0])
-    Rotation(dense): |A|/|J| = 1, mean |Im λ|/|λ| = 1, largest angle 90.0° of 2 eigenvalues
+    Rotation(dense): |A|/|J| = 1, |A|/|S| = inf, mean |Im λ|/|λ| = 1, largest angle 90.0° of 2 eigenvalues
     """
-    J = jacobian(game, z, params)
-    if J.world == "exact":
-        J = jacobian(game, [float(e) for e in z], params)
-    values = np.asarray(J.eigenvalues(k if J.dim > DENSE_DIMENSION else None))
-    modulus = np.abs(values)
-    share = np.divide(np.abs(values.imag), modulus, out=np.zeros(len(values)), where=modulus > 0)
-    angle = float(np.max(np.abs(np.angle(values)), where=modulus > 0, initial=0.0))
-    if J.dim <= DENSE_DIMENSION:
-        matrix = J.to_dense()
-        matrix = matrix if J.world == "array" else matrix.detach().cpu().double().numpy()
-        norm = np.linalg.norm(matrix)
-        ratio = float(np.linalg.norm(matrix - matrix.T) / 2 / norm) if norm > 0 else 0.0
-        return Rotation(ratio, (ratio, ratio), share, angle, values, "dense")
-    ratio, interval = _probed_share(J, probes, seed)
-    return Rotation(ratio, interval, share, angle, values, f"{probes} probes, leading {len(values)} eigenvalues")
+    J = jacobian_of(game, z, params)
+    small = J.dim <= DENSE_DIMENSION
+    values = np.asarray(J.eigenvalues(None if small else k))
+    if small:
+        norms, method = dense_norms(_dense(J)), "dense"
+    else:
+        norms, method = probed_norms(J, probes, seed), f"{probes} probes, leading {len(values)} eigenvalues"
+    angles = rotation_angle(values)
+    angle = float(np.max(angles, where=~np.isnan(angles), initial=0.0))
+    share = imaginary_share(values)
+    return Rotation(norms.share, norms.interval, share, angle, values, method, norms.ratio, norms.ratio_interval)
 
 
-def _probed_share(J: Any, probes: int, seed: int) -> tuple[float, tuple[float, float]]:
-    """‖A‖_F/‖J‖_F from E‖Au‖² and E‖Ju‖², with a bootstrap interval."""
-    rng = np.random.default_rng(seed)
-    operator = J.to_scipy()
-    skew, whole = [], []
-    for _ in range(probes):
-        u = rng.standard_normal(J.dim)
-        forward, backward = operator @ u, operator.rmatvec(u)
-        skew.append(np.sum((forward - backward) ** 2) / 4)
-        whole.append(np.sum(forward**2))
-    a, b = np.array(skew), np.array(whole)
-    draws = rng.integers(0, probes, (2000, probes))
-    ratios = np.sqrt(a[draws].mean(1) / b[draws].mean(1))
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return float(np.sqrt(a.mean() / b.mean())), (float(low), float(high))
+def _dense(J: GameJacobian) -> np.ndarray:
+    matrix = J.to_dense()
+    return matrix if J.world == "array" else matrix.detach().cpu().double().numpy()

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 import gamedyn as gd
-from gamedyn.games.products import RetainedJacobian
+from gamedyn.games.products import RetainedJacobian, refuse_random
 from gamedyn.neural import GAN, Spectrum, gaussians_1d, mlp_discriminator, mlp_generator, ring, spectrum
-from gamedyn.neural.spectrum import refuse_random
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +46,7 @@ def test_dense_eigenvalues_are_those_of_the_jacobian(gan: GAN, jacobian: np.ndar
 @pytest.mark.parametrize(("which", "k"), [("LM", 10), ("LR", 10), ("SR", 10), ("LI", 4)])
 def test_krylov_finds_the_leading_eigenvalues_of_the_dense_spectrum(gan: GAN, which: str, k: int) -> None:
     dense, krylov = spectrum(gan, k=k, which=which), spectrum(gan, k=k, which=which, dense_limit=0)
-    assert krylov.method == "Arnoldi on J"
+    assert krylov.method.startswith("Krylov-Schur")
     assert krylov.missing == 0
     np.testing.assert_allclose(krylov.eigenvalues, dense.eigenvalues, rtol=0, atol=1e-6)
     assert krylov.norm <= dense.norm * (1 + 1e-12)

@@ -36,26 +36,6 @@ def spectrum(e: object) -> np.ndarray:
 # published games ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def gaussian() -> EquilibriumList:
-    return equilibria(planar("-exp(-0.01*(x**2 + y**2))*((0.3*x**2 + y)**2 + (0.3*y**2 + x)**2)"), time_limit=60)
-
-
-def test_gaussian_polynomial_game_has_its_published_critical_points(gaussian: EquilibriumList) -> None:
-    assert gaussian.complete
-    nash = near(gaussian, (10.57216, -8.95174))
-    assert (nash.kind, nash.tau, nash.exact) == ("strict local Nash", 0, True)
-    for c in (-11.02974, -1.62165):
-        e = near(gaussian, (c, c))
-        assert e.kind == "local minimax"
-        assert abs(float(e.tau) - 1) < 1e-12
-
-
-def test_gaussian_polynomial_game_has_no_other_stable_or_minimax_point(gaussian: EquilibriumList) -> None:
-    assert sum(e.kind in ("strict local Nash", "local minimax", "stable non-Nash") for e in gaussian) == 3
-    assert sum(e.flow == "stable" for e in gaussian) == 1
-
-
 def test_torus_game_thresholds() -> None:
     found = equilibria(planar("-0.15*cos(x) + cos(x - y) + 0.15*cos(y)"), box=(-1, 4))
     assert not found.complete
@@ -144,7 +124,7 @@ def test_three_player_general_sum_game() -> None:
     (e,) = found
     assert e.point == (sp.Rational(-1, 3), sp.Rational(1, 4), sp.Rational(-5, 12))
     assert e.kind == "strict local Nash"
-    assert e.tau is None
+    assert e.tau == 0
     np.testing.assert_allclose(g.field("array")(np.asarray(e)), 0, atol=1e-15)
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import gamedyn as gd
 from gamedyn.stability.path_angle import path_angle
@@ -25,13 +27,36 @@ def test_on_a_line_into_the_zero_the_cosine_is_constant_and_switches_sign_at_one
     np.testing.assert_allclose(found.sign_switches, [1.0], rtol=0, atol=1e-14)
 
 
-def test_one_and_two_give_the_known_cosine():
+@given(st.floats(-3, 3), st.floats(-3, 3), st.floats(0, 2 * np.pi), st.floats(0.05, 0.95))
+def test_m47_the_cosine_into_an_exact_zero_depends_on_the_eigenvalue_alone(a, b, direction, alpha):
+    a, b = round(a, 6), round(b, 6)
+    assume(np.hypot(a, b) > 1e-3)
+    start = [2 * np.cos(direction), 2 * np.sin(direction)]
+    found = path_angle(linear(a, b), start, [0.0, 0.0], [alpha, 2 - alpha])
+    c = a / np.hypot(a, b)
+    np.testing.assert_allclose(found.cosine, [c, -c], rtol=0, atol=1e-12)
+    assert len(found.sign_switches) == (c > 1e-9) or abs(c) <= 1e-9  # pure rotation: cosine 0, no switch to speak of
+
+
+def test_m47_one_and_two_give_the_known_cosine():
     assert path_angle(linear(1, 2), [1.0, 0.0], [0.0, 0.0], [0.5]).cosine[0] == pytest.approx(0.447214, abs=5e-7)
 
 
 def test_pure_rotation_into_the_zero_is_orthogonal_to_the_path():
     found = path_angle(gd.games.bilinear(1), [3.0, 1.0], [0.0, 0.0], [0.0, 0.5, 0.9, 1.5])
     np.testing.assert_allclose(found.cosine, 0.0, rtol=0, atol=1e-15)
+
+
+def test_m47_a_bump_needs_an_end_that_is_not_exactly_the_equilibrium():
+    exact = path_angle(linear(0, 1), [3.0, 0.0], [0.0, 0.0], ALPHAS)
+    known = np.isfinite(exact.cosine)  # all but the zero itself
+    np.testing.assert_allclose(exact.cosine[known], 0, rtol=0, atol=1e-15)
+    for beside in (0.15, 0.015, 0.0015):  # however near: the bump gets narrower, not lower
+        alphas = np.linspace(1 - 2 * beside, 1 + 2 * beside, 401)
+        bump = path_angle(linear(0, 1), [3.0, 0.0], [0.0, beside], alphas).cosine
+        assert bump.max() > 0.99
+        assert np.all(np.diff(bump[:150]) > 0)
+        assert np.all(np.diff(bump[250:]) < 0)
 
 
 @pytest.mark.parametrize(
