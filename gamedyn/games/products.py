@@ -113,7 +113,7 @@ class RetainedJacobian:
     def to_dense(self) -> Tensor:
         """J `(d, d)`, one product with Jᵀ per row; d² numbers of memory.
 
-        Recorded products are made row by row, which is fastest from some hundreds of rows on; others many rows at a time.
+        Recorded products are made row by row, the fastest way from some hundreds of rows on; others many rows at once.
         """
         if self._ready("vjp", self.dim):
             rows = torch.empty((self.dim, self.dim), dtype=self._z.dtype, device=self._z.device)
@@ -208,7 +208,8 @@ class _Graph:
 
     def rows(self, kind: str, block: Tensor) -> Tensor:
         """Images of the rows of a block `(m, d)`."""
-        output, source = (self.value, self.w) if kind == "vjp" else (self.transposed, self.seed)
+        output: Any = self.value if kind == "vjp" else self.transposed
+        source = self.w if kind == "vjp" else self.seed
         return torch.autograd.grad(
             output, source, block, retain_graph=True, materialize_grads=True, is_grads_batched=True
         )[0]
@@ -241,14 +242,14 @@ def refuse_random(field: Any, z: Tensor, value: Tensor | None = None) -> None:
         if not bool(once.isfinite().all()):
             lost = [p.name for p in field.players if not bool(once[p.slice].isfinite().all())]
             raise ValueError(
-                f"v is not finite at this point (in the part of {', '.join(lost)}), so it has no Jacobian there; take an "
-                f"earlier snapshot, or look at the costs"
+                f"v is not finite at this point (in the part of {', '.join(lost)}), so it has no Jacobian there; "
+                f"take an earlier snapshot, or look at the costs"
             )
         apart, size = float((field(z) - once).norm()), float(once.norm())
     # some GPU kernels add in another order each time: rounding is no randomness
     if apart > 1e3 * torch.finfo(z.dtype).eps * max(1.0, size):
         raise ValueError(
-            f"two evaluations of v at the same point differ by {apart:.3g}: the costs draw random numbers or keep hidden "
-            f"state (dropout, statistics of batch norm, power iterations of spectral norm, a fresh sample of data); fix the "
-            f"sample and call .eval() on the networks before taking a Jacobian or a spectrum"
+            f"two evaluations of v at the same point differ by {apart:.3g}: the costs draw random numbers or keep "
+            f"hidden state (dropout, statistics of batch norm, power iterations of spectral norm, a fresh sample of "
+            f"data); fix the sample and call .eval() on the networks before taking a Jacobian or a spectrum"
         )

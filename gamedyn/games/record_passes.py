@@ -1,11 +1,11 @@
 """Simplifications of a recorded linear map: the same map in fewer operations.
 
-    f(c) → c'                                 what does not depend on u is computed once
-    tanh'(y)·x, σ'(y)·x, relu'(y)·x → c·x     derivatives at kept activations are factors
-    c₂·(c₁·x) → (c₁c₂)·x
-    x·A + y·A → (x + y)·A                     products with one matrix
-    y + c·x → addcmul,  y + AB → addmm        one pass over memory instead of two
-    Σ pad(xᵢ) → (x₁, x₂, …)                   gradients of disjoint slices are laid side by side
+f(c) → c'                                 what does not depend on u is computed once
+tanh'(y)·x, σ'(y)·x, relu'(y)·x → c·x     derivatives at kept activations are factors
+c₂·(c₁·x) → (c₁c₂)·x
+x·A + y·A → (x + y)·A                     products with one matrix
+y + c·x → addcmul,  y + AB → addmm        one pass over memory instead of two
+Σ pad(xᵢ) → (x₁, x₂, …)                   gradients of disjoint slices are laid side by side
 """
 
 from __future__ import annotations
@@ -82,13 +82,11 @@ def users_last(nodes: list[fx.Node]) -> tuple[dict[fx.Node, fx.Node], dict[fx.No
     root: dict[fx.Node, fx.Node] = {}
     last: dict[fx.Node, int] = {}
     for position, node in enumerate(nodes):
-        root[node] = root[node.args[0]] if is_view(node) else node  # type: ignore[index]
+        source: Any = node.args[0] if is_view(node) else None
+        root[node] = node if source is None else root[source]
         last[root[node]] = position
-        for source in node.all_input_nodes:
-            last[root[source]] = position
-        if node.op == "output":
-            for source in node.all_input_nodes:
-                last[root[source]] = len(nodes)
+        for read in node.all_input_nodes:
+            last[root[read]] = len(nodes) if node.op == "output" else position
     return root, last
 
 
@@ -135,7 +133,7 @@ class _Graph:
         node.meta["val"] = like
         return node
 
-    def rewrite(self, rule: Callable[[_Graph, fx.Node], fx.Node | None]) -> bool:
+    def rewrite(self, rule: Callable[[_Graph, Any], fx.Node | None]) -> bool:
         """Apply a rule to every node; a rule gives what stands for the node, or None."""
         changed = False
         for node in list(self.graph.nodes):
@@ -250,20 +248,21 @@ def _factor(graph: _Graph, node: Any) -> tuple[Any, Any] | None:
         if isinstance(b, int | float):
             return a, 1.0 / b
         if graph.is_constant(b):
-            return a, graph.constant(1.0 / graph.value(b), node)  # type: ignore[arg-type]
+            number: Any = b
+            return a, graph.constant(1.0 / graph.value(number), node)
     if node.target is aten.neg.default:
         return node.args[0], -1.0
     return None
 
 
-def _derivative(graph: _Graph, node: fx.Node) -> fx.Node | None:
+def _derivative(graph: _Graph, node: Any) -> fx.Node | None:
     """g · f'(y) with y kept, as a product with a constant."""
     if node.target not in _SLOPES:
         return None
     g, y, *rest = node.args
     if not graph.is_constant(y) or not isinstance(g, fx.Node):
         return None
-    slope = _SLOPES[node.target](graph.value(y), *rest)  # type: ignore[arg-type]
+    slope = _SLOPES[node.target](graph.value(y), *rest)
     return graph.call(aten.mul.Tensor, (g, graph.constant(slope, node)), node, node.meta["val"])
 
 
@@ -275,7 +274,7 @@ _SLOPES: dict[Any, Callable[..., Tensor]] = {
 }
 
 
-def _scaled(graph: _Graph, node: fx.Node) -> fx.Node | None:
+def _scaled(graph: _Graph, node: Any) -> fx.Node | None:
     """c₂·(c₁·x) as one product, and c₁·x as a product of tensors if c₁ is one."""
     outer = _factor(graph, node)
     if outer is None or not _alone(outer[0], getattr(outer[0], "target", None)):
@@ -284,7 +283,7 @@ def _scaled(graph: _Graph, node: fx.Node) -> fx.Node | None:
     if inner is None:
         return None
     (x, first), second = inner, outer[1]
-    values = [graph.value(c) if isinstance(c, fx.Node) else c for c in (first, second)]
+    values: list[Any] = [graph.value(c) if isinstance(c, fx.Node) else c for c in (first, second)]
     product = values[0] * values[1]
     if isinstance(product, Tensor):
         whole = node.meta["val"].shape
@@ -294,7 +293,7 @@ def _scaled(graph: _Graph, node: fx.Node) -> fx.Node | None:
     return graph.call(aten.mul.Scalar, (x, product), node, node.meta["val"])
 
 
-def _distributed(graph: _Graph, node: fx.Node) -> fx.Node | None:
+def _distributed(graph: _Graph, node: Any) -> fx.Node | None:
     """x·A + y·A and A·x + A·y with one constant matrix A, or one constant factor."""
     if node.target is not aten.add.Tensor or node.kwargs or not all(isinstance(a, fx.Node) for a in node.args):
         return None
@@ -302,30 +301,31 @@ def _distributed(graph: _Graph, node: fx.Node) -> fx.Node | None:
     if not (_alone(a, aten.mm.default) and _alone(b, aten.mm.default)):
         return None
     for side in (0, 1):
-        shared, other = a.args[side], a.args[1 - side]  # type: ignore[union-attr]
-        if shared is b.args[side]:  # type: ignore[union-attr]
-            addend = b.args[1 - side]  # type: ignore[union-attr]
-            inner = graph.call(aten.add.Tensor, (other, addend), node, other.meta["val"])  # type: ignore[union-attr]
+        shared, other = a.args[side], a.args[1 - side]
+        if shared is b.args[side]:
+            addend = b.args[1 - side]
+            inner = graph.call(aten.add.Tensor, (other, addend), node, other.meta["val"])
             pair = (shared, inner) if side == 0 else (inner, shared)
             return graph.call(aten.mm.default, pair, node, node.meta["val"])
     return None
 
 
-def _side_by_side(graph: _Graph, node: fx.Node) -> fx.Node | None:
+def _side_by_side(graph: _Graph, node: Any) -> fx.Node | None:
     """A sum of zero-padded pieces of a vector as one concatenation."""
     if node.target is not aten.add.Tensor or node.meta["val"].ndim != 1:
         return None
     if any(_alone(node, u.target) and u.target is aten.add.Tensor for u in node.users):
         return None  # an inner node of a longer sum
     leaves = list(_addends(node, top=True))
-    pieces = []
+    pieces: list[tuple[int, int, Any]] = []
     for leaf in leaves:
         if leaf.target is not aten.slice_backward.default:
             return None
-        x, sizes, dim, start, stop, step = leaf.args
+        arguments: Any = leaf.args
+        x, sizes, dim, start, stop, step = arguments
         if dim != 0 or step != 1:
             return None
-        pieces.append((int(start), min(int(stop), int(sizes[0])), x))  # type: ignore[arg-type,index]
+        pieces.append((int(start), min(int(stop), int(sizes[0])), x))
     pieces.sort(key=lambda p: p[0])
     merged: list[tuple[int, int, Any]] = []
     for start, stop, x in pieces:
@@ -359,19 +359,20 @@ def _addends(node: Any, top: bool = False) -> Iterator[fx.Node]:
         yield node
 
 
-def _fused(graph: _Graph, node: fx.Node) -> fx.Node | None:
+def _fused(graph: _Graph, node: Any) -> fx.Node | None:
     """y + AB and y + c·x in one operation."""
     if node.target is not aten.add.Tensor or node.kwargs or not all(isinstance(a, fx.Node) for a in node.args):
         return None
-    shape = node.meta["val"].shape
-    for x, y in (node.args, node.args[::-1]):
-        if y.meta["val"].shape != shape or graph.is_constant(y):  # type: ignore[union-attr]
+    shape, (first, second) = node.meta["val"].shape, node.args
+    pairs: tuple[tuple[Any, Any], ...] = ((first, second), (second, first))
+    for x, y in pairs:
+        if y.meta["val"].shape != shape or graph.is_constant(y):
             continue
         if _alone(x, aten.mm.default):
-            return graph.call(aten.addmm.default, (y, *x.args), node, y.meta["val"])  # type: ignore[union-attr]
-    for x, y in (node.args, node.args[::-1]):
-        if y.meta["val"].shape == shape and _alone(x, aten.mul.Tensor):  # type: ignore[union-attr]
-            a, b = x.args  # type: ignore[union-attr]
+            return graph.call(aten.addmm.default, (y, *x.args), node, y.meta["val"])
+    for x, y in pairs:
+        if y.meta["val"].shape == shape and _alone(x, aten.mul.Tensor):
+            a, b = x.args
             if all(isinstance(f, fx.Node) and f.meta["val"].shape == shape for f in (a, b)):
-                return graph.call(aten.addcmul.default, (y, a, b), node, y.meta["val"])  # type: ignore[union-attr]
+                return graph.call(aten.addcmul.default, (y, a, b), node, y.meta["val"])
     return None

@@ -9,6 +9,7 @@ A GAN follows the protocol of every other game, so the rules and transforms are 
 
 from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.data import Dataset, digits, from_tensor, gaussians_1d, grid, mnist, ring
+from gamedyn.neural.full_data import full_data_field, full_data_jacobian
 from gamedyn.neural.gan import GAN, GANField
 from gamedyn.neural.losses import LOSSES, GANLoss, non_saturating, saturating
 from gamedyn.neural.networks import (
@@ -21,6 +22,7 @@ from gamedyn.neural.networks import (
     mlp_generator,
 )
 from gamedyn.neural.oracle import Oracle
+from gamedyn.neural.parallel import parallel_jacobian
 from gamedyn.neural.spectrum import Spectrum, spectrum
 from gamedyn.neural.symmetries import Symmetries, symmetries
 from gamedyn.neural.training import TrainingResult, train
@@ -42,6 +44,8 @@ __all__ = [
     "dcgan_generator",
     "digits",
     "from_tensor",
+    "full_data_field",
+    "full_data_jacobian",
     "gaussians_1d",
     "grid",
     "mlp",
@@ -49,6 +53,7 @@ __all__ = [
     "mlp_generator",
     "mnist",
     "non_saturating",
+    "parallel_jacobian",
     "ring",
     "saturating",
     "spectrum",

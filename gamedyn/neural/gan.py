@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["GAN", "GANField"]
 
 GENERATOR, DISCRIMINATOR = 0, 1
-BATCHES, _EVALUATION, _SAMPLES = 0, 1, 2  # what a stream of random numbers is for
+BATCHES, EVALUATION, _SAMPLES = 0, 1, 2  # what a stream of random numbers is for
 
 
 class GAN:
@@ -135,7 +135,7 @@ class GAN:
     @cached_property
     def evaluation_sample(self) -> tuple[Tensor, Tensor]:
         """The fixed x `(n, d)` and z `(n, latent)`."""
-        return self.batch(self.evaluation_size, stream(self.seed, _EVALUATION))
+        return self.batch(self.evaluation_size, stream(self.seed, EVALUATION))
 
     def oracle(self, batch_size: int | None = None, seed: int = 0, sampling: str = "same") -> Oracle:
         """Fields on fresh batches: `oracle(...).draw(k)` is that of step k, a function of (seed, k) alone.
@@ -318,7 +318,7 @@ def _count(what: str, value: int, most: int | None = None) -> int:
 
 def refuse_hidden_state(gan: GAN) -> None:
     """Refuse networks of a wrong shape, and those that depend on more than parameters and input."""
-    sample = gan.batch(min(len(gan.data), 16), stream(gan.seed, _EVALUATION))
+    sample = gan.batch(min(len(gan.data), 16), stream(gan.seed, EVALUATION))
     x, latents = (t[:16] for t in sample)
     z = gan.initial()
     # counts of writes besides values: a power iteration that has converged here writes what stood there already

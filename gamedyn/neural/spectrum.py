@@ -3,7 +3,7 @@
     J = Dv(z),   Jx = λx                                                                   (1)
 
 Re λ says how fast the players settle, Im λ how fast they turn around each other.  Small games are solved
-densely; large ones by the Krylov-Schur method on products with J itself, so the vectors it finds are right eigenvectors.
+densely; large ones by the Krylov-Schur method on products with J itself, so its vectors are right eigenvectors.
 """
 
 from __future__ import annotations
@@ -127,13 +127,15 @@ class Spectrum:
             known = "" if np.isnan(kappa) else f"   κ {kappa:.1e}"
             note = "" if good else "   NOT CONVERGED"
             lines.append(
-                f"  {value.real:+12.5e} {value.imag:+12.5e}i   |λ| {abs(value):.4e}   residual {residual:.1e}{known}{note}"
+                f"  {value.real:+12.5e} {value.imag:+12.5e}i   |λ| {abs(value):.4e}   "
+                f"residual {residual:.1e}{known}{note}"
             )
         if len(self.eigenvalues) > 20:
             lines.append(f"  ... and {len(self.eigenvalues) - 20} more")
         if self.missing:
             lines.append(
-                f"  {self.missing} of the {self.wanted} wanted eigenvalues did not converge; raise maxiter or basis, or take 'LM'"
+                f"  {self.missing} of the {self.wanted} wanted eigenvalues did not converge; "
+                "raise maxiter or basis, or take 'LM'"
             )
         return "\n".join(lines)
 

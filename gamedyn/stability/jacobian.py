@@ -39,6 +39,8 @@ class GameJacobian:
         () -> J, where there is a faster way than column by column.
     players : sequence of Player, optional
         Whose coordinates are which, for `block`.
+    blocks : pair of callables, optional
+        U -> JU and U -> JᵀU for blocks `(d, m)`, where there is a faster way than column by column.
     costs : mapping, optional
         What products have taken (neural world): "jvp" and "vjp" -> ProductCost.
     """
@@ -53,11 +55,12 @@ class GameJacobian:
         *,
         dense: Callable[[], Any] | None = None,
         players: Sequence[Player] = (),
+        blocks: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None,
         costs: Mapping[str, Any] | None = None,
     ) -> None:
         self.product, self.transposed, self._dense = product, transposed, dense
         self.dim, self.world, self.zero = dim, world, zero
-        self.players, self.costs = tuple(players), dict(costs or {})
+        self.players, self._blocks, self.costs = tuple(players), blocks, dict(costs or {})
 
     @classmethod
     def of(cls, field: Field, z: Any, products: str = "auto") -> GameJacobian:
@@ -80,9 +83,16 @@ class GameJacobian:
 
             kept = RetainedJacobian(field, z, products)  # one graph for all products
             refuse_random(field, z.detach(), kept.field_value)
-            zero = torch_zeros(z)
             return cls(
-                kept.jvp, kept.vjp, kept.dim, "neural", zero, dense=kept.to_dense, players=field.players, costs=kept.costs
+                kept.jvp,
+                kept.vjp,
+                kept.dim,
+                "neural",
+                torch_zeros(z),
+                dense=kept.to_dense,
+                players=field.players,
+                blocks=(lambda U: kept.block("jvp", U), lambda U: kept.block("vjp", U)),
+                costs=kept.costs,
             )
         players = field.players
         return cls(lambda u: field.jvp(z, u), lambda u: field.vjp(z, u), len(z), field.world, 0 * z, players=players)
@@ -99,6 +109,8 @@ class GameJacobian:
             return sp.ImmutableMatrix(sp.Matrix.hstack(*[sp.Matrix(self.product(u[:, k])) for k in range(u.cols)]))
         if getattr(u, "ndim", 1) == 1:
             return self.product(u)
+        if self._blocks is not None:
+            return self._blocks[0](u)
         columns = [self.product(u[:, k]) for k in range(u.shape[1])]
         if self.world == "array":
             return np.stack(columns, axis=1)
@@ -109,22 +121,29 @@ class GameJacobian:
     @property
     def T(self) -> GameJacobian:
         """Jᵀ."""
-        return self._like(self.transposed, self.product, lambda matrix: matrix.T)
+        swapped = None if self._blocks is None else self._blocks[::-1]
+        return self._like(self.transposed, self.product, lambda matrix: matrix.T, swapped)
 
     @property
     def symmetric(self) -> GameJacobian:
         """S = (J + Jᵀ)/2, the potential part."""
-        both = lambda u: (self.product(u) + self.transposed(u)) / 2  # noqa: E731
-        return self._like(both, both, lambda matrix: (matrix + matrix.T) / 2)
+        return self._combined(1)
 
     @property
     def antisymmetric(self) -> GameJacobian:
         """A = (J - Jᵀ)/2, the Hamiltonian part."""
-        return self._like(
-            lambda u: (self.product(u) - self.transposed(u)) / 2,
-            lambda u: (self.transposed(u) - self.product(u)) / 2,
-            lambda matrix: (matrix - matrix.T) / 2,
-        )
+        return self._combined(-1)
+
+    def _combined(self, sign: int) -> GameJacobian:
+        """(J ± Jᵀ)/2."""
+        forward = lambda u: (self.product(u) + sign * self.transposed(u)) / 2  # noqa: E731
+        backward = forward if sign == 1 else lambda u: -forward(u)
+        blocks = None
+        if self._blocks is not None:
+            one, other = self._blocks
+            whole = lambda U: (one(U) + sign * other(U)) / 2  # noqa: E731
+            blocks = (whole, whole if sign == 1 else lambda U: -whole(U))
+        return self._like(forward, backward, lambda matrix: (matrix + sign * matrix.T) / 2, blocks)
 
     def block(self, row: int | str, column: int | str | None = None) -> GameJacobian:
         """The square block of one player, or of two of the same size, ∂v_row/∂z_column.
@@ -142,8 +161,8 @@ class GameJacobian:
         rows, columns = self._player(row), self._player(row if column is None else column)
         if rows.size != columns.size:
             raise ValueError(
-                f"the block of '{rows.name}' and '{columns.name}' is {rows.size} x {columns.size}; only square blocks are "
-                f"operators of this kind"
+                f"the block of '{rows.name}' and '{columns.name}' is {rows.size} x {columns.size}; only square blocks "
+                f"are operators of this kind"
             )
 
         def part(product: Callable[[Any], Any], source: Player, target: Player) -> Callable[[Any], Any]:
@@ -174,12 +193,19 @@ class GameJacobian:
             raise ValueError(f"there is no player {which!r}; there are {[p.name for p in self.players]}")
         return named[0]
 
-    def _like(self, product: Any, transposed: Any, of_matrix: Callable[[Any], Any]) -> GameJacobian:
+    def _like(self, product: Any, transposed: Any, of_matrix: Callable[[Any], Any], blocks: Any) -> GameJacobian:
         """The operator made of J's products, its matrix of J's matrix."""
         known = self._dense
-        dense = None if known is None else lambda: of_matrix(known())
         return GameJacobian(
-            product, transposed, self.dim, self.world, self.zero, dense=dense, players=self.players, costs=self.costs
+            product,
+            transposed,
+            self.dim,
+            self.world,
+            self.zero,
+            dense=None if known is None else lambda: of_matrix(known()),
+            players=self.players,
+            blocks=blocks,
+            costs=self.costs,
         )
 
     def to_dense(self) -> Any:
@@ -238,7 +264,7 @@ class GameJacobian:
         which : {"LM", "LR", "SR", "LI"}
             Largest modulus, largest or smallest real part, largest imaginary part.
         tolerance : float, optional
-            Of the Krylov method: ‖Jx - λx‖ / ‖J‖ at which an eigenpair has converged; 1e-12 in float64, 1e-6 in float32.
+            Of the Krylov method: ‖Jx - λx‖ / ‖J‖ at which a pair has converged; 1e-12 in float64, 1e-6 in float32.
         basis : int, optional
             Vectors held at once; 3k + 20 for "LM", 4k + 20 for the others.  More vectors need fewer products.
         restarts : int
@@ -267,9 +293,7 @@ class GameJacobian:
         if self.world == "exact":
             return Eigenvalues(first_exact(exact_eigenvalues(self.to_dense()), k, which), method="exact")
         if k is None and self.dim > DENSE_DIMENSION:
-            raise ValueError(
-                f"d = {self.dim} exceeds {DENSE_DIMENSION}: say how many eigenvalues, eigenvalues(k=20)"
-            )
+            raise ValueError(f"d = {self.dim} exceeds {DENSE_DIMENSION}: say how many eigenvalues, eigenvalues(k=20)")
         if k is not None and (isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= self.dim):
             raise ValueError(f"k is {k!r}; it must be an int from 1 to d = {self.dim}")
         if k is None or (self.dim <= DENSE_DIMENSION and not options) or self.dim <= k + 2:

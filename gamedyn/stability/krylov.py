@@ -3,9 +3,9 @@
     A V = V S + v bᵀ        V orthonormal, S = VᵀAV quasi-triangular, v ⊥ V                  (1)
     ‖Ax - λx‖ = |bᵀy|       for x = Vy, Sy = λy, |y| = 1
 
-The space is extended by Arnoldi steps to m vectors, the Schur form is reordered so that the wanted part comes first, and
-(1) is cut off behind it: a restart loses nothing of what is kept.  V lies in one array on the device of the products
-and in their precision; S is small and in double precision.
+The space is extended by Arnoldi steps to m vectors, the Schur form is reordered so that the wanted part comes first,
+and (1) is cut off behind it: a restart loses nothing of what is kept.  V lies in one array on the device of the
+products and in their precision; S is small and in double precision.
 
 From 1e5 unknowns on, reading V is what costs beside the products.  A second pass of Gram-Schmidt is therefore made only
 where orthogonality would be lost beyond √ε: (1) holds to rounding whatever V is, and semi-orthogonal vectors serve as
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -268,7 +267,9 @@ class KrylovSchur:
         if p < m:
             T, Q, *_, info = dtrsen(select, T, Q, job=b"N", lwork=max(1, m), liwork=1)
             if info:
-                raise np.linalg.LinAlgError("the Schur form could not be reordered: eigenvalues too close to tell apart")
+                raise np.linalg.LinAlgError(
+                    "the Schur form could not be reordered: eigenvalues too close to tell apart"
+                )
         border = self._H[m, m - 1] * Q[m - 1, :p]
         self._rotate(Q[:, :p], m)
         if m < len(self.like) or self._H[m, m - 1]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gamedyn.stability.jacobian import GameJacobian
     from gamedyn.stability.krylov import KrylovSchur, KrylovState
 
-__all__ = ["dense_eigenvalues", "krylov_eigenvalues"]
+__all__ = ["dense_eigenvalues", "krylov_eigenvalues", "torch_products"]
 
 TOLERANCES = {"torch.float64": 1e-12, "torch.float32": 1e-6}  # of ‖Jx - λx‖ / ‖J‖
 _SLACK = 3.0  # of a residual over the iteration's own estimate
@@ -80,10 +80,10 @@ def krylov_eigenvalues(
     """The k leading eigenvalues from products; see `GameJacobian.eigenvalues` for the arguments."""
     from gamedyn.stability.krylov import KrylovSchur
 
-    product, transposed, like = _torch_products(J)
+    product, transposed, like = torch_products(J)
     wanted = TOLERANCES[str(like.dtype)] if tolerance is None else tolerance
     size = basis_size(J.dim, k, which) if basis is None else basis
-    settings = {"k": k, "which": which, "basis": size, "tolerance": wanted, "seed": seed}
+    settings: dict[str, Any] = {"k": k, "which": which, "basis": size, "tolerance": wanted, "seed": seed}
     search = KrylovSchur(product, like, start=_vector(start, like), state=state, **settings)
     search.run(restarts, report)
     residuals = np.array([_residual(product, search, i) for i in range(len(search.values))])
@@ -121,7 +121,7 @@ def _missing(found: int, k: int, restarts: int) -> str:
     )
 
 
-def _torch_products(J: GameJacobian) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor], Tensor]:
+def torch_products(J: GameJacobian) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor], Tensor]:
     """u -> Ju and u -> Jᵀu on torch vectors, and such a vector."""
     import torch
 

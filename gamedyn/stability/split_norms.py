@@ -16,6 +16,7 @@ from gamedyn.stability.jacobian import GameJacobian
 __all__ = ["SplitNorms", "dense_norms", "probed_norms"]
 
 LEVEL = 0.95  # of every interval
+STREAM = 0x5911  # keeps the probes apart from whatever a user draws with the same seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,7 @@ def probed_norms(J: GameJacobian, probes: int, seed: Any) -> SplitNorms:
     """
     if isinstance(probes, bool) or not isinstance(probes, int) or probes < 2:
         raise ValueError(f"probes={probes!r} must be an int of at least 2, so that they give an interval")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((STREAM, *np.atleast_1d(seed).tolist()))
     operator = J.to_scipy()
     skew, plain = np.zeros((1, probes)), np.zeros((1, probes))
     for k in range(probes):

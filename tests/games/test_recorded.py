@@ -25,7 +25,14 @@ class Reshaped(nn.Module):
 
 def convolutional(batch_norm: bool) -> nn.Module:
     norm = nn.BatchNorm2d(3, track_running_stats=False) if batch_norm else nn.Identity()
-    layers = (nn.Linear(6, 48), nn.Unflatten(1, (3, 4, 4)), norm, nn.ReLU(), nn.ConvTranspose2d(3, 1, 4, 2, 1), nn.Tanh())
+    layers = (
+        nn.Linear(6, 48),
+        nn.Unflatten(1, (3, 4, 4)),
+        norm,
+        nn.ReLU(),
+        nn.ConvTranspose2d(3, 1, 4, 2, 1),
+        nn.Tanh(),
+    )
     return Reshaped(*layers)
 
 
@@ -40,8 +47,14 @@ def critic(kind: str) -> nn.Module:
 
 
 NETWORKS = {
-    "tanh": (neural.mlp_generator(6, 64, (11,), activation="tanh"), neural.mlp_discriminator(64, (7,), activation="tanh")),
-    "relu": (neural.mlp_generator(6, 64, (11,), activation="relu"), neural.mlp_discriminator(64, (7,), activation="relu")),
+    "tanh": (
+        neural.mlp_generator(6, 64, (11,), activation="tanh"),
+        neural.mlp_discriminator(64, (7,), activation="tanh"),
+    ),
+    "relu": (
+        neural.mlp_generator(6, 64, (11,), activation="relu"),
+        neural.mlp_discriminator(64, (7,), activation="relu"),
+    ),
     "convolution": (convolutional(False), critic("convolution")),
     "batch norm": (convolutional(True), critic("convolution")),
     "spectral norm": (convolutional(False), critic("spectral norm")),
