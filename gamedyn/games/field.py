@@ -82,6 +82,7 @@ class Field:
     """
 
     world = "abstract"
+    differentiable = True  # whether torch's autograd sees through F(z); products are the field's own where it does not
     players: tuple[Player, ...]
 
     @property
@@ -247,7 +248,7 @@ class DerivedField(Field):
 
     def __init__(self, base: Field) -> None:
         self.base = base
-        self.world = base.world
+        self.world, self.differentiable = base.world, base.differentiable
         self.players = base.players
 
     @property

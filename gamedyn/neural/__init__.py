@@ -12,6 +12,9 @@ from gamedyn.neural.data import Dataset, digits, from_tensor, gaussians_1d, grid
 from gamedyn.neural.full_data import full_data_field, full_data_jacobian
 from gamedyn.neural.gan import GAN, GANField
 from gamedyn.neural.losses import LOSSES, GANLoss, non_saturating, saturating
+from gamedyn.neural.measurement import MonitorRecord
+from gamedyn.neural.monitor import Monitor
+from gamedyn.neural.monitor_file import read_monitor
 from gamedyn.neural.networks import (
     Network,
     Scale,
@@ -33,6 +36,8 @@ __all__ = [
     "Dataset",
     "GANField",
     "GANLoss",
+    "Monitor",
+    "MonitorRecord",
     "Network",
     "Oracle",
     "RetainedJacobian",
@@ -54,6 +59,7 @@ __all__ = [
     "mnist",
     "non_saturating",
     "parallel_jacobian",
+    "read_monitor",
     "ring",
     "saturating",
     "spectrum",

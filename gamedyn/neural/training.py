@@ -22,7 +22,8 @@ from torch import Tensor
 from gamedyn.games.field import Field
 from gamedyn.games.transformed import TransformedGame, unwrap
 from gamedyn.maps.stepmap import StepMap
-from gamedyn.neural.gan import GAN, GANField
+from gamedyn.neural.gan import GAN, GANField, refuse_hidden_state
+from gamedyn.neural.monitor import Monitor
 from gamedyn.neural.oracle import Oracle
 from gamedyn.neural.preconditioners import TorchAdam, for_torch, spread_counts
 from gamedyn.neural.result import TrainingResult
@@ -46,6 +47,7 @@ def train(
     callback: Callable[[int, Tensor], None] | None = None,
     spectrum_at: Sequence[int] = (),
     spectrum_k: int = 10,
+    monitor: Monitor | None = None,
     progress: bool | None = None,
     z0: Tensor | None = None,
 ) -> TrainingResult:
@@ -73,6 +75,9 @@ def train(
         Steps after which the spectrum of the game Jacobian is taken, 0 the start and `steps` the end.
     spectrum_k : int
         Eigenvalues per spectrum.
+    monitor : Monitor, optional
+        Follows eigenvalues, rotation and the path at its own steps, for a bounded share of the time; also at the point
+        at which a run has diverged.
     progress : bool, optional
         A progress bar: by default on a terminal, never in a pipe.
     z0 : Tensor, optional
@@ -100,22 +105,30 @@ def train(
         raise TypeError(
             f"{type(gan).__name__} is no GAN, and no transformed one; build GAN(generator, discriminator, data=...)"
         )
-    snapshots, stops = _stops(steps, every, spectrum_at)
+    snapshots, stops = _stops(steps, every, spectrum_at, () if monitor is None else monitor.stops(steps))
     run = _Run(gan, method, batch_size, seed)
     run.start(run.gan.initial() if z0 is None else z0)
+    if monitor is not None:
+        refuse_hidden_state(run.gan)  # modules may have been put into training mode since they were given
     with _bar(steps, progress) as report, torch.no_grad():
         for stop in stops:
             run.advance(stop, max(1, steps // COST_RECORDS), report)
             if run.message:
+                if monitor is not None:
+                    monitor.look(run.done, run.game, run.parts[0], seconds=run.seconds)
                 break
             if stop in snapshots:
                 run.snapshot(callback)
             if stop in spectrum_at:
                 run.take_spectrum(spectrum_k)
+            if monitor is not None:
+                monitor(stop, run.game, run.parts[0], seconds=run.seconds)
     return run.result()
 
 
-def _stops(steps: int, every: int | None, spectrum_at: Sequence[int]) -> tuple[set[int], list[int]]:
+def _stops(
+    steps: int, every: int | None, spectrum_at: Sequence[int], looks: Sequence[int]
+) -> tuple[set[int], list[int]]:
     """The steps of the snapshots, and all steps after which a run pauses."""
     for what, value in (("steps", steps), ("every", every)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -123,7 +136,7 @@ def _stops(steps: int, every: int | None, spectrum_at: Sequence[int]) -> tuple[s
     if odd := [s for s in spectrum_at if not 0 <= s <= steps]:
         raise ValueError(f"spectrum_at={list(spectrum_at)}: {odd} are no steps of this run, which has 0 to {steps}")
     snapshots = {*range(0, steps, every or max(1, steps // 10)), steps}
-    return snapshots, sorted(snapshots.union(spectrum_at))
+    return snapshots, sorted(snapshots.union(spectrum_at, looks))
 
 
 class _Watch:

@@ -78,7 +78,11 @@ class GameJacobian:
         ValueError
             If two evaluations of v differ, or v is not finite (neural world): such a field has no Jacobian.
         """
-        if field.world == "neural":
+        if field.world == "neural" and not field.differentiable:
+            from gamedyn.games.products import refuse_random
+
+            refuse_random(field, z.detach())
+        elif field.world == "neural":
             from gamedyn.games.products import RetainedJacobian, refuse_random
 
             kept = RetainedJacobian(field, z, products)  # one graph for all products
@@ -95,7 +99,8 @@ class GameJacobian:
                 costs=kept.costs,
             )
         players = field.players
-        return cls(lambda u: field.jvp(z, u), lambda u: field.vjp(z, u), len(z), field.world, 0 * z, players=players)
+        zero = torch_zeros(z) if field.world == "neural" else 0 * z
+        return cls(lambda u: field.jvp(z, u), lambda u: field.vjp(z, u), len(z), field.world, zero, players=players)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -86,7 +86,7 @@ def krylov_eigenvalues(
     settings: dict[str, Any] = {"k": k, "which": which, "basis": size, "tolerance": wanted, "seed": seed}
     search = KrylovSchur(product, like, start=_vector(start, like), state=state, **settings)
     search.run(restarts, report)
-    residuals = np.array([_residual(product, search, i) for i in range(len(search.values))])
+    residuals = _residuals(product, search)
     kappas, left, spent = None, None, 0
     if conditions:
         other = KrylovSchur(transposed, like, start=_sum_of_vectors(search), **settings).run(restarts)
@@ -102,7 +102,7 @@ def krylov_eigenvalues(
         tolerance=limit,
         method=f"Krylov-Schur, {size} vectors of {str(like.dtype).removeprefix('torch.')}",
         note="" if found >= min(k, len(residuals)) else _missing(found, k, search.restarts),
-        products=search.products + spent + len(residuals),
+        products=search.products + spent + len(residuals),  # a pair takes two
         right=partial(_array, search),
         left=left,
         state=search.snapshot,
@@ -145,17 +145,22 @@ def _vector(start: Any, like: Tensor) -> Tensor | None:
     return vector
 
 
-def _residual(product: Callable[[Tensor], Tensor], search: KrylovSchur, i: int) -> float:
-    """‖Ax - λx‖ / ‖x‖, summed in double precision."""
-    value, (x, y) = search.values[i], search.vector(i)
-    if i and y is not None and value == np.conj(search.values[i - 1]):  # the other half of a pair
-        value, (x, y) = search.values[i - 1], search.vector(i - 1)
-    square = (product(x).double() - value.real * x.double() + (0 if y is None else value.imag * y.double())).square()
-    total = float(square.sum())
-    if y is not None:
-        square = (product(y).double() - value.real * y.double() - value.imag * x.double()).square()
-        total += float(square.sum())
-    return total**0.5
+def _residuals(product: Callable[[Tensor], Tensor], search: KrylovSchur) -> np.ndarray:
+    """‖Ax - λx‖ of every pair, summed in double precision; the halves of a conjugate pair have the same."""
+    found: list[float] = []
+    for i, value in enumerate(search.values):
+        if i and value.imag and value == np.conj(search.values[i - 1]):
+            found.append(found[-1])
+            continue
+        x, y = search.vector(i)
+        rest = product(x).double() - value.real * x.double()
+        if y is None:
+            found.append(float(rest.norm()))
+            continue
+        square = (rest + value.imag * y.double()).square().sum()
+        rest = product(y).double() - value.real * y.double() - value.imag * x.double()
+        found.append(float((square + rest.square().sum()).sqrt()))
+    return np.array(found)
 
 
 def _sum_of_vectors(search: KrylovSchur) -> Tensor:

@@ -51,6 +51,7 @@ class ClosureField(Field):
     """
 
     world = "neural"
+    differentiable = False  # a closure keeps no history of its parameters
 
     def __init__(self, groups: Sequence[Any], closure: Callable[..., Any]) -> None:
         self.parameters = ParameterBlocks([list(g) for g in groups])

@@ -9,6 +9,7 @@ from conformance_table import GAMES
 from torch import nn
 
 import gamedyn as gd
+from gamedyn.stability.jacobian import GameJacobian
 from gamedyn.torch import ClosureField, GameOptimizer
 from gamedyn.torch.solvers import conjugate_gradients
 
@@ -229,3 +230,11 @@ def test_an_implicit_step_much_smaller_than_its_point_is_taken():
     opt = GameOptimizer([[x], [y]], gd.ProximalPoint(3e-7))
     opt.step(lambda: ((x**2).sum() / 2, (y**2).sum() / 2))
     assert x.item() < 1
+
+
+def test_the_jacobian_of_a_closure_is_made_of_its_own_products():
+    x, y = (torch.nn.Parameter(torch.tensor([v], dtype=torch.float64)) for v in (1.0, 2.0))
+    F = ClosureField([[x], [y]], lambda: ((x**2 * y).sum(), -(x * y**2).sum()))
+    J = GameJacobian.of(F, torch.tensor([1.0, 2.0], dtype=torch.float64))
+    assert J.to_dense().tolist() == [[4, 2], [-4, -2]]
+    assert J.T.to_dense().tolist() == [[4, -4], [2, -2]]
