@@ -73,6 +73,8 @@ _NAMES = {
     "gamedyn.stability.spectral_density": ("spectral_density",),
     "gamedyn.stability.density_results": ("RitzCloud", "SpectralDensity"),
     "gamedyn.stability.state_space": ("to_state_space",),
+    "gamedyn.stability.constants": ("Constant", "GameConstants", "Theorem", "constants"),
+    "gamedyn.stability.field_properties": ("Property", "is_hamiltonian", "is_monotone", "is_potential"),
     "gamedyn.stability.blocks": ("BlockCurvature", "block_curvature"),
     "gamedyn.stability.equilibria": ("Equilibrium", "EquilibriumList", "Manifold", "equilibria"),
     "gamedyn.stability.stackelberg": ("is_differential_stackelberg",),

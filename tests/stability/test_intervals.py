@@ -114,6 +114,16 @@ def test_angles_near_the_turning_points_are_on_the_safe_side():
     assert low[1, 0] <= sp.cos(turn).evalf(60) <= high[1, 0]
 
 
+@pytest.mark.parametrize("half", [1e-4, 1e-9, 1e-14])
+def test_a_turning_point_inside_a_narrow_interval_is_seen(half):
+    low, high = IntervalFunction([sp.sin(x), sp.cos(x), 1 / sp.cos(x)], [x])(
+        np.array([[np.pi / 2 - half]]), np.array([[np.pi / 2 + half]])
+    )
+    assert high[0, 0] == 1
+    assert low[1, 0] < 0 < high[1, 0]
+    assert (low[2, 0], high[2, 0]) == (-np.inf, np.inf)
+
+
 def test_zero_times_anything_is_zero():
     null, wide = (np.zeros(1), np.zeros(1)), (np.array([-np.inf]), np.array([np.inf]))
     assert [float(end[0]) for end in multiply(null, wide)] == [0, 0]
