@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import gamedyn as gd
-from gamedyn.stability.path_angle import PathAngle, path_angle
+from gamedyn.stability.rotation.path_angle import PathAngle, path_angle
 from studies.runner import Check, Study
 
 SOURCE = "closed form of the archetype, worked out independently to two digits"

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from gamedyn.games.field import Field
-from gamedyn.stability.eigenvalues import Eigenvalues
 from gamedyn.stability.jacobian import GameJacobian, enter
-from gamedyn.stability.rotation import mean_imaginary_share, rotation_angle
-from gamedyn.stability.spectra import dense_eigenvalues
-from gamedyn.stability.split_norms import SplitNorms, dense_norms, probed_norms
+from gamedyn.stability.rotation.rotation import mean_imaginary_share, rotation_angle
+from gamedyn.stability.rotation.split_norms import SplitNorms, dense_norms, probed_norms
+from gamedyn.stability.spectra.eigenvalues import Eigenvalues
+from gamedyn.stability.spectra.spectra import dense_eigenvalues
 
 __all__ = ["Look", "MonitorRecord"]
 

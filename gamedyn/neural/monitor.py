@@ -21,7 +21,7 @@ import numpy as np
 
 from gamedyn.neural.measurement import Look, MonitorRecord
 from gamedyn.neural.monitor_file import MonitorFile, TensorBoard
-from gamedyn.stability.eigenvalues import ORDER
+from gamedyn.stability.spectra.eigenvalues import ORDER
 
 __all__ = ["Monitor"]
 

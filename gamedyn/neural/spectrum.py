@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from gamedyn.games.transformed import unwrap
-from gamedyn.stability.eigenvalues import Eigenvalues
 from gamedyn.stability.jacobian import GameJacobian
-from gamedyn.stability.rotation import mean_imaginary_share
-from gamedyn.stability.spectra import dense_eigenvalues
+from gamedyn.stability.rotation.rotation import mean_imaginary_share
+from gamedyn.stability.spectra.eigenvalues import Eigenvalues
+from gamedyn.stability.spectra.spectra import dense_eigenvalues
 
 __all__ = ["DENSE_LIMIT", "ORDERS", "Spectrum", "spectrum"]
 
@@ -241,7 +241,7 @@ def _resumable(J: GameJacobian, k: int, which: str, checkpoint: Any, **options: 
     """The iteration, with its state in a file as long as it runs."""
     if checkpoint is None:
         return J.eigenvalues(k, which, **options)
-    from gamedyn.stability.krylov_store import load_state, save_state
+    from gamedyn.stability.spectra.krylov_store import load_state, save_state
 
     path, report = Path(checkpoint), options.pop("report", None)
 

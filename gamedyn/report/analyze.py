@@ -16,7 +16,7 @@ from gamedyn.report import text
 from gamedyn.report.local import MethodReport, local_game, number, pick, report_method
 from gamedyn.report.points import PointReport, point_report
 from gamedyn.rules.named import CLASSICAL
-from gamedyn.stability.equilibria import Equilibrium, equilibria
+from gamedyn.stability.equilibria.equilibria import Equilibrium, equilibria
 
 __all__ = ["Analysis", "PointReport", "analyze"]
 

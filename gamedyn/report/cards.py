@@ -22,7 +22,7 @@ from gamedyn.rules.method import Method, as_method, step_cost
 from gamedyn.rules.named import coefficients, named
 from gamedyn.rules.named import methods as known
 from gamedyn.rules.rule import is_scheduled
-from gamedyn.stability.steps import stability_polynomial
+from gamedyn.stability.regions.steps import stability_polynomial
 
 __all__ = ["MethodCard", "cards_page", "method_card"]
 

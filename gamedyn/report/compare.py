@@ -20,7 +20,7 @@ from gamedyn.report.local import MethodReport, local_game, pick, report_method
 from gamedyn.rules.method import as_method, step_cost
 from gamedyn.rules.named import named
 from gamedyn.rules.rule import period
-from gamedyn.stability.equilibria import equilibria
+from gamedyn.stability.equilibria.equilibria import equilibria
 
 __all__ = ["Comparison", "Race", "compare", "measured_rate"]
 

@@ -10,7 +10,7 @@ import sympy as sp
 
 from gamedyn.report import text
 from gamedyn.report.local import MethodReport
-from gamedyn.stability.stable_steps import StableSteps
+from gamedyn.stability.regions.stable_steps import StableSteps
 
 if TYPE_CHECKING:
     from gamedyn.report.analyze import Analysis, PointReport

@@ -26,9 +26,9 @@ from gamedyn.rules.named import coefficients as named_coefficients
 from gamedyn.rules.named import methods as by_name
 from gamedyn.rules.named import named
 from gamedyn.rules.rule import is_scheduled, period
-from gamedyn.stability.modulus import dominant_modulus, numeric_roots
-from gamedyn.stability.stable_steps import StableSteps
-from gamedyn.stability.steps import ZETA, BestStep, best_step, stable_steps, step_jacobian, step_polynomial
+from gamedyn.stability.regions.modulus import dominant_modulus, numeric_roots
+from gamedyn.stability.regions.stable_steps import StableSteps
+from gamedyn.stability.regions.steps import ZETA, BestStep, best_step, stable_steps, step_jacobian, step_polynomial
 
 NEUTRAL = 1e-9  # a float spectral radius closer to 1 than this decides nothing
 

@@ -11,7 +11,7 @@ import sympy as sp
 
 from gamedyn.report import text
 from gamedyn.report.local import number
-from gamedyn.stability.equilibria import Equilibrium
+from gamedyn.stability.equilibria.equilibria import Equilibrium
 
 MATRIX_DIMENSION = 4  # up to here J, S and A are shown
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from gamedyn.stability.modulus import numeric_roots
-from gamedyn.stability.steps import ZETA
+from gamedyn.stability.regions.modulus import numeric_roots
+from gamedyn.stability.regions.steps import ZETA
 
 _HIGHEST = 4  # degree, in ζ and in the step, of a factor whose |ζ|² is sought among products of two roots
 

@@ -10,7 +10,7 @@ import sympy as sp
 from sympy.printing.pretty.pretty_symbology import pretty_symbol, pretty_use_unicode
 from sympy.printing.str import StrPrinter
 
-from gamedyn.stability.stable_steps import StableSteps
+from gamedyn.stability.regions.stable_steps import StableSteps
 
 WIDTH = 100
 DASH = "—"

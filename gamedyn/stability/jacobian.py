@@ -12,8 +12,8 @@ from gamedyn.games.exact import column as column_of
 from gamedyn.games.field import Field, Player
 from gamedyn.games.functions import exact_number
 from gamedyn.maps.worlds import state_world, world_field
-from gamedyn.stability.eigenvalues import ORDER, Eigenvalues, exact_eigenvalues, first_exact
-from gamedyn.stability.spectra import dense_eigenvalues, krylov_eigenvalues
+from gamedyn.stability.spectra.eigenvalues import ORDER, Eigenvalues, exact_eigenvalues, first_exact
+from gamedyn.stability.spectra.spectra import dense_eigenvalues, krylov_eigenvalues
 
 DENSE_DIMENSION = 600  # up to here eigenvalues come from the dense matrix
 DENSE_BYTES = 2 * 2**30  # `to_dense` refuses beyond

@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 import gamedyn as gd
-from gamedyn.stability.stackelberg import is_differential_stackelberg
+from gamedyn.stability.equilibria.stackelberg import is_differential_stackelberg
 
 
 def printed(e, values, decimals):
@@ -57,8 +57,8 @@ def _by_intervals(game, half):
     """Zeros by branch and prune alone, whatever algebra could do."""
     from gamedyn.games.exact import column
     from gamedyn.games.functions import exact_number
-    from gamedyn.stability.branch_prune import every_zero
-    from gamedyn.stability.krawczyk import Krawczyk
+    from gamedyn.stability.equilibria.branch_prune import every_zero
+    from gamedyn.stability.equilibria.krawczyk import Krawczyk
     from gamedyn.stability.time_limit import Clock
 
     z = sp.symbols("z:2", real=True)

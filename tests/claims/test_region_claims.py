@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gamedyn as gd
-from gamedyn.stability.best_parameters import best_parameters
-from gamedyn.stability.real_spectrum import real_spectrum
-from gamedyn.stability.stable_region import stable_region
+from gamedyn.stability.regions.best_parameters import best_parameters
+from gamedyn.stability.regions.real_spectrum import real_spectrum
+from gamedyn.stability.regions.stable_region import stable_region
 
 XY = gd.games.bilinear(1)
 ORIGIN = [0, 0]

@@ -7,10 +7,10 @@ import pytest
 import sympy as sp
 
 import gamedyn as gd
-from gamedyn.stability.parameters import scaled
-from gamedyn.stability.real_spectrum import real_spectrum
-from gamedyn.stability.stable_region import stable_region
-from gamedyn.stability.timescales import stable_timescales, timescale_threshold
+from gamedyn.stability.regions.parameters import scaled
+from gamedyn.stability.regions.real_spectrum import real_spectrum
+from gamedyn.stability.regions.stable_region import stable_region
+from gamedyn.stability.regions.timescales import stable_timescales, timescale_threshold
 
 ORIGIN = [0, 0]
 OPEN = sp.Interval.open

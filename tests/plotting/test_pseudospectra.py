@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 import gamedyn as gd
 from gamedyn.plotting import style
 from gamedyn.plotting.pseudospectra import PseudospectrumDisplay
-from gamedyn.stability.numerical_range import numerical_range
-from gamedyn.stability.pseudospectrum import pseudospectrum
+from gamedyn.stability.nonnormal.numerical_range import numerical_range
+from gamedyn.stability.nonnormal.pseudospectrum import pseudospectrum
 
 
 @pytest.fixture(autouse=True)

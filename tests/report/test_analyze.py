@@ -16,7 +16,7 @@ from gamedyn.report import text
 from gamedyn.report.analyze import analyze
 from gamedyn.report.radius import radius_near
 from gamedyn.rules.named import CLASSICAL, coefficients, methods, named
-from gamedyn.stability.steps import step_polynomial
+from gamedyn.stability.regions.steps import step_polynomial
 
 ETA = sp.Symbol("eta", positive=True)
 

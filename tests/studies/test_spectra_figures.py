@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gamedyn as gd
-from gamedyn.stability.timescales import stable_timescales
+from gamedyn.stability.regions.timescales import stable_timescales
 from studies import fig04_eigenvalues_mixture as fig04
 from studies import fig13_timescale_threshold as fig13
 

@@ -1,0 +1,1 @@
+"""Where v vanishes: points and manifolds, found, proven and classified."""

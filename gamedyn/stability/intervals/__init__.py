@@ -1,0 +1,1 @@
+"""Rigorous enclosures of formulas over boxes."""

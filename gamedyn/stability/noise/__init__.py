@@ -1,0 +1,1 @@
+"""Moments of stochastic steps in closed form."""

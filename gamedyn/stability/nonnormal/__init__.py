@@ -1,0 +1,1 @@
+"""What eigenvalues do not say: pseudospectra, numerical range, Kreiss constant, transient growth."""

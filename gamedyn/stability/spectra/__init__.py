@@ -1,0 +1,1 @@
+"""Eigenvalues of any size: closed forms, dense, by products; densities, blocks, checkpoints."""
