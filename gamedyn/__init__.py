@@ -50,7 +50,9 @@ _NAMES = {
     "gamedyn.rules.mirror": ("entropic",),
     "gamedyn.rules.method": ("Method", "StepCost", "step_cost"),
     "gamedyn.maps.stepmap": ("StepMap",),
-    "gamedyn.stability.jacobian": ("Eigenvalues", "GameJacobian", "field", "jacobian"),
+    "gamedyn.stability.points": ("field",),
+    "gamedyn.stability.jacobian": ("GameJacobian", "jacobian"),
+    "gamedyn.stability.spectra.eigenvalues": ("Eigenvalues",),
     "gamedyn.stability.rotation.rotation": (
         "Rotation",
         "imaginary_share",

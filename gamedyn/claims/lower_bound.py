@@ -242,6 +242,7 @@ def _extent(conditions: Sequence[Condition], normal: np.ndarray) -> float:
     angles = np.linspace(-np.pi, np.pi, 65)[:, None]
     radii = np.broadcast_to(np.geomspace(1e-4, FAR, 401), (65, 401))
     members = _members(conditions, _normal((radii * np.cos(angles)).ravel(), (radii * np.sin(angles)).ravel()))
+    members = np.concatenate([members, normal], axis=2)  # a class of one field falls between the points of the grid
     largest = float(np.hypot(members[0, 0], members[1, 0]).max())
     return largest if largest < FAR * 0.99 else max(float(np.hypot(normal[0, 0], normal[1, 0]).max()), 1.0)
 

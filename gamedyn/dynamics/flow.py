@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from gamedyn.dynamics.simulate import BOUND
 from gamedyn.games.transformed import unwrap
 from gamedyn.maps.worlds import enter_point
-from gamedyn.stability.jacobian import enter
+from gamedyn.stability.points import enter
 
 RECORDS = 201  # when only the final time is given
 

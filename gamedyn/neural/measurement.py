@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from gamedyn.games.field import Field
-from gamedyn.stability.jacobian import GameJacobian, enter
+from gamedyn.stability.jacobian import GameJacobian
+from gamedyn.stability.points import enter
 from gamedyn.stability.rotation.rotation import mean_imaginary_share, rotation_angle
 from gamedyn.stability.rotation.split_norms import SplitNorms, dense_norms, probed_norms
 from gamedyn.stability.spectra.eigenvalues import Eigenvalues

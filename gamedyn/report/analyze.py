@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
 
+from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.functions import exact_number
 from gamedyn.games.transformed import require_game, unwrap
 from gamedyn.report import text
 from gamedyn.report.local import MethodReport, local_game, number, pick, report_method
 from gamedyn.report.points import PointReport, point_report
 from gamedyn.rules.named import CLASSICAL
+from gamedyn.stability.constants.constants import GameConstants, constants
+from gamedyn.stability.constants.field_properties import Property, is_monotone
 from gamedyn.stability.equilibria.equilibria import Equilibrium, equilibria
+from gamedyn.stability.time_limit import OutOfTime, limited_time
 
 __all__ = ["Analysis", "PointReport", "analyze"]
 
 INTEREST = ("strict local Nash", "local minimax", "stable", "stable non-Nash", "center", "local maximin", "unstable")
+BOXES, SECONDS = 512, 3.0  # what the constants on a box, and each answer on the class of the game, may take
 SHOWN = 4  # equilibria shown in full, the rest as lines of a table
 
 
@@ -44,6 +49,10 @@ class Analysis:
         Step of the comparison.
     found : str
         How the equilibria were found, and whether they are all.
+    constants : GameConstants or None
+        Everywhere for an affine game, on the box if one was given, else of the linearization at that equilibrium.
+    monotone : Property or None
+        Whether v is, with a violating pair of points if not.
     """
 
     name: str
@@ -56,9 +65,11 @@ class Analysis:
     found: str
     complete: bool
     note: str = ""
+    constants: GameConstants | None = None
+    monotone: Property | None = None
 
     def __str__(self) -> str:
-        lines = [*self.objectives, *textwrap.wrap(self.found, text.WIDTH)]
+        lines = [*self.objectives, *textwrap.wrap(self.found, text.WIDTH), *self._class()]
         full = [k for k in range(len(self.points)) if len(self.points) <= SHOWN or k == self.at]
         for k in full:
             lines += ["", *self.points[k].lines()]
@@ -88,6 +99,8 @@ class Analysis:
             "complete": self.complete,
             "found": self.found,
             "note": self.note,
+            "constants": None if self.constants is None else self.constants.line(),
+            "monotone": None if self.monotone is None else repr(self.monotone),
             "lr": number(self.lr),
             "at": self.at,
             "methods": [m.to_dict() for m in self.methods],
@@ -98,6 +111,14 @@ class Analysis:
         from gamedyn.report.latex import analysis_latex
 
         return analysis_latex(self)
+
+    def _class(self) -> list[str]:
+        """Which theorems' class the game belongs to, in at most a few lines."""
+        parts = [
+            None if self.constants is None else self.constants.line(),
+            None if self.monotone is None else repr(self.monotone),
+        ]
+        return [line for part in parts if part for line in textwrap.wrap(text.prose(part), text.WIDTH)]
 
     # the tables --------------------------------------------------------------------------------------------
 
@@ -246,7 +267,28 @@ def analyze(
         _found(found),
         found.complete,
         found.note,
+        _within_time(lambda: _constants(game, box, None if at is None else found[at].point)),
+        _within_time(lambda: is_monotone(game)),
     )
+
+
+def _constants(game: Any, box: Any, point: Any) -> GameConstants:
+    try:
+        return constants(game)
+    except ValueError:  # not affine: on a box, or at a point
+        if box is not None:
+            return constants(game, box, boxes=BOXES)
+        short = all(not isinstance(x, sp.Expr) or not x.has(sp.CRootOf) for x in point)
+        return constants(game, z=point if short else [float(x) for x in point])
+
+
+def _within_time(answer: Callable[[], Any]) -> Any:
+    """An answer that the page can do without: None where there is none, or not soon."""
+    try:
+        with limited_time(SECONDS):
+            return answer()
+    except (ValueError, TypeError, NotInThisWorld, OutOfTime):
+        return None
 
 
 def price(m: MethodReport) -> str:

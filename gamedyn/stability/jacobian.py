@@ -10,8 +10,7 @@ import sympy as sp
 
 from gamedyn.games.exact import column as column_of
 from gamedyn.games.field import Field, Player
-from gamedyn.games.functions import exact_number
-from gamedyn.maps.worlds import state_world, world_field
+from gamedyn.stability.points import enter
 from gamedyn.stability.spectra.eigenvalues import ORDER, Eigenvalues, exact_eigenvalues, first_exact
 from gamedyn.stability.spectra.spectra import dense_eigenvalues, krylov_eigenvalues
 
@@ -332,56 +331,6 @@ def torch_zeros(z: Any) -> Any:
     return torch.zeros_like(z.detach())
 
 
-# entry points --------------------------------------------------------------------------------------
-
-
-def enter(game: Any, z: Any, params: Any = None) -> tuple[Field, Any]:
-    """The field of the world that z belongs to, and z in that world's type.
-
-    Raises
-    ------
-    ValueError
-        If z does not have the game's dimension.
-    """
-    world, z = state_world(z)
-    if len(z) != game.dim:
-        raise ValueError(f"'{game.name}' has d = {game.dim} coordinates, got a point with {len(z)}")
-    if world == "array" and "array" not in game.worlds:
-        import torch
-
-        world, z = "neural", torch.as_tensor(z)
-    return world_field(game, world, params), z
-
-
-def field(game: Any, z: Any, params: Any = None) -> Any:
-    """The joint gradient field v(z) = (∇₁c₁, …, ∇ₙcₙ).
-
-    Parameters
-    ----------
-    game : game
-    z : array `(d,)` or `(d, batch)`, SymPy column, or torch vector
-    params : mapping, optional
-        Values of the game's parameters.
-
-    Returns
-    -------
-    ndarray, SymPy column or tensor of the shape of z.
-
-    Examples
-    --------
-    >>> import gamedyn as gd
-    >>> gd.field(gd.games.bilinear(1), [1.0, 2.0])
-    array([ 2., -1.])
-    """
-    F, z = enter(game, z, params)
-    if F.world != "neural" or z.requires_grad:
-        return F(z)
-    import torch
-
-    with torch.no_grad():
-        return F(z)
-
-
 def jacobian(game: Any, z: Any, params: Any = None, *, products: str = "auto") -> GameJacobian:
     """The game Jacobian J = Dv at z.
 
@@ -411,12 +360,3 @@ def jacobian(game: Any, z: Any, params: Any = None, *, products: str = "auto") -
     if getattr(z, "ndim", 1) == 2 and not isinstance(z, sp.MatrixBase):
         raise ValueError(f"a Jacobian is taken at one point (d,), got shape {tuple(z.shape)}")
     return GameJacobian.of(F, z, products)
-
-
-def as_point(z: Any) -> Any:
-    """z as a SymPy column if it is exact (integers or SymPy numbers throughout), else unchanged."""
-    if isinstance(z, sp.MatrixBase):
-        return z
-    if isinstance(z, Sequence) and all(isinstance(e, (int, sp.Expr)) and not isinstance(e, bool) for e in z):
-        return column_of(exact_number(e) for e in z)
-    return z

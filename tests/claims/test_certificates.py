@@ -121,3 +121,10 @@ def test_a_certificate_prints_its_bracket():
     assert "<= worst case of |z_N - z*|² / |z_0 - z*|² <=" in text
     assert "2 steps" in text
     assert len(text.splitlines()) <= 6
+
+
+@pytest.mark.parametrize("constant", [0.3, 0.5, 1.0])
+def test_a_class_of_one_field_has_a_certificate_and_a_lower_bound(constant):
+    found = gd.certify(gd.Simultaneous(lr=0.5), mu=constant, L=constant)
+    assert found.value == pytest.approx((1 - 0.5 * constant) ** 2, abs=1e-5)
+    assert found.lower == pytest.approx(found.value, abs=1e-5)

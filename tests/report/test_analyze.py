@@ -298,3 +298,28 @@ def test_numbers_are_printed_as_a_paper_would():
     assert text.expression(sp.Symbol("x1") * sp.Symbol("y1") / 2) == "x₁y₁/2"
     assert text.with_decimal(sp.sqrt(3) / 2) == "√3/2 = 0.86603"
     assert text.decimal(1 - 1j) == "1-i"
+
+
+def test_the_page_says_which_class_the_game_belongs_to():
+    bowl = gd.analyze(gd.zero_sum("x**2 + x*y - y**2", min="x", max="y"), methods=["Simultaneous"])
+    assert "mu = 2, L = √5" in str(bowl)
+    assert "monotone (" in str(bowl)
+    assert "not monotone" not in str(bowl)
+    assert bowl.to_dict()["constants"].startswith("mu = 2, L = sqrt(5)")
+    boxed = gd.analyze(gd.games.forsaken(), methods=["Simultaneous"], box=(-1.5, 1.5))
+    assert "mu = -13/10" in str(boxed)
+    assert "certified" in str(boxed)
+    assert "not monotone" in str(boxed)
+
+
+def test_a_stable_point_that_first_throws_far_is_called_not_normal():
+    page = str(gd.analyze(gd.field_game(["x + 20*y", "y"], players=[["x"], ["y"]]), methods=["Simultaneous"]))
+    assert "grows 7.38-fold by t = 0.995" in page
+    assert "(Kreiss constant 5.05)" in page
+    calm = str(gd.analyze(gd.zero_sum("x**2 + x*y - y**2", min="x", max="y"), methods=["Simultaneous"]))
+    assert "not normal" not in calm
+
+
+def test_a_manifold_of_zeros_is_shown_as_one():
+    page = str(gd.analyze(gd.zero_sum("(x*y - 1)**2", min="x", max="y"), methods=["Simultaneous"]))
+    assert "manifold of dimension 1: (1/s1, s1)" in page

@@ -15,7 +15,7 @@ from gamedyn.stability.number_text import format_number
 __all__ = ["Constant"]
 
 _DIGITS = 6
-_LONG = 24  # characters up to which an exact number is shown as it is
+_LONG = 16  # characters of an exact number on one line
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,8 @@ from gamedyn.stability.constants.field_formula import FieldFormula, field_formul
 from gamedyn.stability.constants.game_constants import GameConstants
 from gamedyn.stability.constants.matrix_constants import matrix_comonotone, matrix_mu, matrix_norm
 from gamedyn.stability.constants.sampled_constants import ball, sampled
-from gamedyn.stability.jacobian import GameJacobian, enter
+from gamedyn.stability.jacobian import GameJacobian
+from gamedyn.stability.points import enter
 
 __all__ = ["Constant", "GameConstants", "Theorem", "constants"]
 

@@ -146,7 +146,7 @@ def is_monotone(
     >>> is_monotone(gd.zero_sum("x**4 + x*y - y**4", min="x", max="y"))
     monotone (all principal minors of S are >= 0 everywhere)
     >>> is_monotone(gd.zero_sum("-x**2/2 + x*y - y**2", min="x", max="y"))
-    not monotone (<v(x) - v(y), x - y> = -1 at x = (1, 0), y = (0, 0))
+    not monotone (<v(z) - v(w), z - w> = -1 at z = (1, 0), w = (0, 0))
     """
     try:
         formula = field_formula(game, params)

@@ -122,7 +122,7 @@ def violation(
             ]
             product = _product(f, x, y)
             if product is not None:
-                text = f"<v(x) - v(y), x - y> = {product} at x = {_text(x)}, y = {_text(y)}"
+                text = f"<v(z) - v(w), z - w> = {product} at z = {_text(x)}, w = {_text(y)}"
                 return False, text, (tuple(x), tuple(y))
     return None
 

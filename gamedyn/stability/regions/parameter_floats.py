@@ -10,7 +10,8 @@ import numpy as np
 import sympy as sp
 
 from gamedyn.maps.stepmap import StepMap
-from gamedyn.stability.jacobian import as_point, jacobian
+from gamedyn.stability.jacobian import jacobian
+from gamedyn.stability.points import as_point
 from gamedyn.stability.regions.step_jacobian import BATCH, floats, step_jacobian
 
 __all__ = ["float_jacobian", "flow_abscissae", "matrix_function", "matrix_radii", "plain_radii", "step_radii"]

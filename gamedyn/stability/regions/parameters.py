@@ -24,7 +24,8 @@ from gamedyn.games.transformed import unwrap
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.basic import Simultaneous
 from gamedyn.rules.rule import is_scheduled
-from gamedyn.stability.jacobian import as_point, jacobian
+from gamedyn.stability.jacobian import jacobian
+from gamedyn.stability.points import as_point
 from gamedyn.stability.regions.number_fields import POSITIVE, Bounds
 from gamedyn.stability.regions.parameter_floats import float_jacobian, flow_abscissae, plain_radii, step_radii
 from gamedyn.stability.regions.step_jacobian import (

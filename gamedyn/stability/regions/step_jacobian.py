@@ -13,7 +13,8 @@ from gamedyn.games.functions import exact_number
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.method import coefficients, map_numbers
 from gamedyn.rules.rule import is_scheduled, period
-from gamedyn.stability.jacobian import GameJacobian, as_point, enter
+from gamedyn.stability.jacobian import GameJacobian
+from gamedyn.stability.points import as_point, enter
 
 __all__ = ["ZETA", "float_radius", "require_equilibrium", "step_jacobian", "step_polynomial", "step_symbol"]
 

@@ -29,7 +29,7 @@ import numpy as np
 import sympy as sp
 
 from gamedyn.stability.equilibria.second_order import second_order
-from gamedyn.stability.jacobian import as_point
+from gamedyn.stability.points import as_point
 from gamedyn.stability.regions.parameter_floats import flow_abscissae
 from gamedyn.stability.regions.parameters import Parameter, Problem, scaled
 from gamedyn.stability.regions.stable_region import MAX_DIMENSION, solve_region

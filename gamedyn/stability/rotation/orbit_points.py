@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gamedyn.games.field import Field
-from gamedyn.stability.jacobian import enter
+from gamedyn.stability.points import enter
 
 __all__ = ["orbit_points", "time_weights"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from gamedyn.stability.jacobian import enter
+from gamedyn.stability.points import enter
 
 if TYPE_CHECKING:
     from gamedyn.games.field import Field
