@@ -111,18 +111,12 @@ class RetainedJacobian:
         return torch.cat([self._rows(kind, rows) for rows in U.T.split(ROWS_AT_ONCE)]).T
 
     def to_dense(self) -> Tensor:
-        """J `(d, d)`, one product with Jᵀ per row; d² numbers of memory.
+        """J `(d, d)`, from d products; d² numbers of memory.
 
-        Recorded products are made row by row, the fastest way from some hundreds of rows on; others many rows at once.
+        Recorded products are made one by one, the fastest way from some hundreds on; others many at once.
         """
-        if self._ready("vjp", self.dim):
-            rows = torch.empty((self.dim, self.dim), dtype=self._z.dtype, device=self._z.device)
-            unit = torch.zeros_like(self._z)
-            for k, row in enumerate(rows):
-                unit[k] = 1
-                row.copy_(self._replays["vjp"].replay(unit))
-                unit[k] = 0
-            return rows
+        if self._ready("jvp", self.dim):
+            return self._replays["jvp"].matrix().T
         return self.block("vjp", torch.eye(self.dim, dtype=self._z.dtype, device=self._z.device)).T
 
     def _product(self, kind: str, u: Tensor) -> Tensor:

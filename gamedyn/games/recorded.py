@@ -72,7 +72,8 @@ class RecordedMap:
         if compiled:
             self._compile(recording, like)
         else:
-            plan = _Plan(recording, like)
+            with torch.inference_mode():  # such tensors carry no counters: a third of a small operation
+                plan = _Plan(recording, like)
             self._input, self._output, self._calls = plan.input, plan.output, plan.calls
             self.operations, self.buffer_bytes = len(plan.calls), plan.bytes
         self._check(fn, like)
@@ -84,23 +85,38 @@ class RecordedMap:
 
     def replay(self, u: Tensor) -> Tensor:
         """The image of u in the map's own buffer, which the next call overwrites."""
-        with torch.no_grad():
+        with torch.inference_mode():
             self._input.copy_(u)
             for call in self._calls:
                 call()
         return self._output
 
+    def matrix(self) -> Tensor:
+        """The images of the unit vectors as rows, `(n, m)`."""
+        like = self._output
+        rows = torch.empty((len(self._input), len(like)), dtype=like.dtype, device=like.device)
+        with torch.inference_mode():
+            self._input.zero_()
+            for k, row in enumerate(rows):
+                self._input[k] = 1
+                for call in self._calls:
+                    call()
+                row.copy_(self._output)
+                self._input[k] = 0
+        return rows
+
     def _compile(self, recording: Recording, like: Tensor) -> None:
         """The whole list as one compiled call."""
         module = torch.fx.GraphModule(recording.constants, recording.graph)
         try:
-            with torch.no_grad(), warnings.catch_warnings():
+            with torch.inference_mode(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of the compiler about its own parts
                 function = torch.compile(module, dynamic=False)
                 self._output = function(like)
         except Exception as error:  # the compiler's errors are its own
             raise NotRecordable(f"torch.compile failed: {type(error).__name__}: {str(error)[:200]}") from error
-        self._input = like.clone()
+        with torch.inference_mode():
+            self._input = like.clone()
         self._calls = [lambda: self._output.copy_(function(self._input))]
         self.operations, self.buffer_bytes = 1, 0
 

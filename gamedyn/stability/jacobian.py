@@ -300,7 +300,8 @@ class GameJacobian:
             raise ValueError(f"d = {self.dim} exceeds {DENSE_DIMENSION}: say how many eigenvalues, eigenvalues(k=20)")
         if k is not None and (isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= self.dim):
             raise ValueError(f"k is {k!r}; it must be an int from 1 to d = {self.dim}")
-        if k is None or (self.dim <= DENSE_DIMENSION and not options) or self.dim <= k + 2:
+        plain = set(options) <= {"conditions"}
+        if k is None or (self.dim <= DENSE_DIMENSION and plain) or self.dim <= k + 2:
             return dense_eigenvalues(self.dense_array(), k, which, precision=self.precision)
         return krylov_eigenvalues(self, int(k), which, **options)
 

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 
 from gamedyn.plotting import style
 from gamedyn.plotting.density_display import DensityDisplay, RitzCloudDisplay
-from gamedyn.stability.spectra.spectral_density import spectral_density
+from gamedyn.stability.density.spectral_density import spectral_density
 
 A = np.random.default_rng((5, 5)).standard_normal((120, 120)) / 120**0.5
 

@@ -29,10 +29,10 @@ import numpy as np
 import sympy as sp
 
 from gamedyn.games.field import NotInThisWorld, Player
-from gamedyn.stability.equilibria.second_order import SecondOrder, entries, modulus, second_order, tidy
 from gamedyn.stability.equilibria.stackelberg import follower_answer, total_second_derivative
 from gamedyn.stability.number_text import format_eigenvalues, format_number
 from gamedyn.stability.regions import timescales
+from gamedyn.stability.second_order import SecondOrder, entries, modulus, second_order, tidy
 from gamedyn.stability.spectrum_signs import SpectrumSigns, definiteness, eigenvalues, is_exact, spectrum_signs
 
 __all__ = [

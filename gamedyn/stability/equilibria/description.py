@@ -17,8 +17,8 @@ from gamedyn.stability.equilibria.classify import decide, timescale_threshold
 from gamedyn.stability.equilibria.equilibrium import Equilibrium, Manifold
 from gamedyn.stability.equilibria.newton_zeros import compiled_field, jacobian_formula, traced_field
 from gamedyn.stability.equilibria.polynomial_components import Piece
-from gamedyn.stability.equilibria.second_order import SecondOrder, second_order
 from gamedyn.stability.equilibria.transversal import transversal_class
+from gamedyn.stability.second_order import SecondOrder, second_order
 from gamedyn.stability.spectrum_signs import eigenvalues
 from gamedyn.stability.time_limit import OutOfTime, limited_time
 

@@ -11,7 +11,7 @@ import sympy as sp
 from gamedyn.games.functions import VectorFunction
 from gamedyn.rules.basic import Simultaneous
 from gamedyn.stability.equilibria.deflation import Deflation
-from gamedyn.stability.equilibria.second_order import tidy
+from gamedyn.stability.second_order import tidy
 
 __all__ = [
     "compiled_field",

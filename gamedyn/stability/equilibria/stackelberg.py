@@ -25,7 +25,7 @@ import sympy as sp
 from gamedyn.games.exact import column
 from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.functions import exact_number, fresh
-from gamedyn.stability.equilibria.second_order import SecondOrder, entries, second_order, tidy
+from gamedyn.stability.second_order import SecondOrder, entries, second_order, tidy
 from gamedyn.stability.spectrum_signs import definiteness, is_exact, sign
 
 __all__ = ["follower_answer", "is_differential_stackelberg", "total_second_derivative"]

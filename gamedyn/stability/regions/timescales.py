@@ -28,12 +28,12 @@ from typing import Any, Literal
 import numpy as np
 import sympy as sp
 
-from gamedyn.stability.equilibria.second_order import second_order
 from gamedyn.stability.points import as_point
 from gamedyn.stability.regions.parameter_floats import flow_abscissae
 from gamedyn.stability.regions.parameters import Parameter, Problem, scaled
 from gamedyn.stability.regions.stable_region import MAX_DIMENSION, solve_region
 from gamedyn.stability.regions.stable_steps import spell
+from gamedyn.stability.second_order import second_order
 from gamedyn.stability.spectrum_signs import TOLERANCE, is_exact, sign
 
 __all__ = ["Timescales", "additive_compound", "stable_timescales", "timescale_threshold"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,10 +19,20 @@ from gamedyn.stability.spectra.eigenvalues import Eigenvalues, leading
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gamedyn.stability.jacobian import GameJacobian
     from gamedyn.stability.spectra.krylov import KrylovSchur, KrylovState
 
 __all__ = ["dense_eigenvalues", "krylov_eigenvalues", "torch_products"]
+
+
+class Products(Protocol):
+    """What is asked of an operator, such as a `GameJacobian`: products in the vectors of its world."""
+
+    dim: int
+    world: str
+    zero: Any
+    product: Callable[[Any], Any]
+    transposed: Callable[[Any], Any]
+
 
 TOLERANCES = {"torch.float64": 1e-12, "torch.float32": 1e-6}  # of ‖Jx - λx‖ / ‖J‖
 _SLACK = 3.0  # of a residual over the iteration's own estimate
@@ -64,7 +74,7 @@ def dense_eigenvalues(matrix: np.ndarray, k: int | None, which: str, *, precisio
 
 
 def krylov_eigenvalues(
-    J: GameJacobian,
+    J: Products,
     k: int,
     which: str,
     *,
@@ -121,7 +131,7 @@ def _missing(found: int, k: int, restarts: int) -> str:
     )
 
 
-def torch_products(J: GameJacobian) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor], Tensor]:
+def torch_products(J: Products) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor], Tensor]:
     """u -> Ju and u -> Jᵀu on torch vectors, and such a vector."""
     import torch
 

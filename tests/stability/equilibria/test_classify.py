@@ -11,7 +11,7 @@ from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.symbolic import Game, SymbolicGame, field_game, zero_sum
 from gamedyn.rules.transforms import consensus, two_timescale, unrolled
 from gamedyn.stability.equilibria.classify import classify, is_local_minimax, is_strict_local_nash, timescale_threshold
-from gamedyn.stability.equilibria.second_order import second_order
+from gamedyn.stability.second_order import second_order
 from gamedyn.stability.spectrum_signs import definiteness, eigenvalues, sign, spectrum_signs
 
 ORIGIN = [0, 0]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gamedyn as gd
-from gamedyn.stability.spectra.gauss_quadrature import GaussRule
-from gamedyn.stability.spectra.lanczos import arnoldi, lanczos
-from gamedyn.stability.spectra.spectral_density import RitzCloud, SpectralDensity, spectral_density
+from gamedyn.stability.density.gauss_quadrature import GaussRule
+from gamedyn.stability.density.lanczos import arnoldi, lanczos
+from gamedyn.stability.density.spectral_density import RitzCloud, SpectralDensity, spectral_density
 
 
 def orthogonal(d, seed):

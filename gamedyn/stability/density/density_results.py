@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gamedyn.stability.spectra.gauss_quadrature import GaussRule
+from gamedyn.stability.density.gauss_quadrature import GaussRule
 
 __all__ = ["DensityCurve", "Estimate", "RitzCloud", "SpectralDensity"]
 

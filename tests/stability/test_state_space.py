@@ -11,7 +11,7 @@ import sympy as sp
 import torch
 
 import gamedyn as gd
-from gamedyn.stability.spectra.state_space import to_state_space
+from gamedyn.stability.state_space import to_state_space
 
 ORIGIN = [0.0, 0.0]
 

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from gamedyn.stability.density.density_results import RitzCloud, SpectralDensity
+from gamedyn.stability.density.gauss_quadrature import GaussRule
 from gamedyn.stability.jacobian import DENSE_DIMENSION, GameJacobian
 from gamedyn.stability.nonnormal.nonnormal import jacobian_of, linear_map
-from gamedyn.stability.spectra.density_results import RitzCloud, SpectralDensity
-from gamedyn.stability.spectra.gauss_quadrature import GaussRule
 from gamedyn.stability.spectra.spectra import torch_products
 
 __all__ = ["RitzCloud", "SpectralDensity", "spectral_density"]
@@ -96,7 +96,7 @@ def spectral_density(
 
 
 def _lanczos_density(A: GameJacobian, name: str, probes: int, steps: int, seed: int, doubled: int) -> SpectralDensity:
-    from gamedyn.stability.spectra.lanczos import lanczos
+    from gamedyn.stability.density.lanczos import lanczos
 
     product, _, like = torch_products(A)
     rules, spent = [], 0
@@ -108,7 +108,7 @@ def _lanczos_density(A: GameJacobian, name: str, probes: int, steps: int, seed: 
 
 
 def _cloud(J: GameJacobian, probes: int, steps: int, seed: int) -> RitzCloud:
-    from gamedyn.stability.spectra.lanczos import arnoldi
+    from gamedyn.stability.density.lanczos import arnoldi
 
     product, _, like = torch_products(J)
     found = [arnoldi(product, _probe(like, seed, k), steps) for k in range(probes)]

@@ -8,7 +8,7 @@ import torch
 
 import gamedyn as gd
 from gamedyn import neural
-from gamedyn.stability.spectra.blocks import block_curvature
+from gamedyn.stability.blocks import block_curvature
 
 GAME = gd.zero_sum("a**2 - b**2 + a*x + b*y - x**2 - 2*y**2", min=["a", "b"], max=["x", "y"])
 

@@ -1,0 +1,1 @@
+"""How the eigenvalues of a large operator are distributed, from random products."""
