@@ -146,4 +146,4 @@ def _new_axes() -> Any:
     import matplotlib.pyplot as plt
 
     width, height = plt.rcParams["figure.figsize"]
-    return plt.subplots(4, 1, sharex=True, figsize=(1.25 * width, 2 * height))[1]
+    return plt.subplots(4, 1, sharex=True, figsize=(1.25 * width, 2 * height), layout="constrained")[1]

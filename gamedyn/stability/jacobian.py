@@ -275,6 +275,8 @@ class GameJacobian:
             At most (300).
         conditions : bool
             Left eigenvectors and κ(λ) as well, by as many products again with Jᵀ; dense ones always come with them.
+        verify : bool
+            Residuals from products of their own (k of them) rather than the iteration's estimates.
         start : vector `(d,)`, optional
             The first vector, for instance the sum of eigenvectors at a point nearby; else random, of `seed` (0).
         state : KrylovState, optional

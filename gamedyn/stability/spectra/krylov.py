@@ -32,6 +32,7 @@ __all__ = ["KrylovSchur", "KrylovState"]
 
 COLUMNS = 1 << 15  # of V that are rotated at a time
 CHECK = 8  # Arnoldi steps between two looks at the Ritz values
+SMALL_RESTARTS = 8  # from here on more of the space is kept, which non-normal matrices need
 _RESTARTS = 300
 
 
@@ -249,9 +250,12 @@ class KrylovSchur:
         self.estimates = np.abs(self._H[m, m - 1] * Y[m - 1, chosen])
 
     def _keep(self, m: int) -> int:
-        """How many vectors stay: the wanted ones and half of the others."""
-        good = int(self.converged.sum())
-        return min(m - 2, len(self.values) + max((m - len(self.values)) // 2, min(good, (m - len(self.values)) // 2)))
+        """How many vectors stay: the wanted ones, and few of the others, as a small space is cheap to orthogonalise in;
+        more of them where that does not get there.
+        """
+        share = 0.2 if self._restarts < SMALL_RESTARTS else 0.5 if self._restarts < 3 * SMALL_RESTARTS else 0.65
+        rest = m - len(self.values)
+        return min(m - 2, len(self.values) + max(2, int(share * rest)))
 
     def _restart(self, T: np.ndarray, Q: np.ndarray, m: int, keep: int) -> None:
         """Cut (1) off behind the `keep` first eigenvalues, one more where a pair would be split."""
