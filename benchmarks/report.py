@@ -1,4 +1,4 @@
-"""The results of the optimizer's benchmark as a Markdown table: python benchmarks/report.py"""
+"""The results of the benchmarks as Markdown tables: python benchmarks/report.py"""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results" / "optimizer.json"
+RESULTS = Path(__file__).parent / "results"
 SETTINGS = {"mlp": "MLP, 1e6 parameters", "dcgan": "DCGAN 28 x 28", "dcgan-bn": "DCGAN with BatchNorm"}
+NETWORKS = ("1e3", "1e4", "1e5", "1e6", "DCGAN", "DCGAN with BatchNorm")
+EVERY, SMALL = 2.4, {"1e3": 1.0, "1e4": 1.0}  # bars of a product in gradients: of any module, of perceptrons up to 1e4
+DENSE = {"1e3: dense J / row loop": 0.33, "1e4: 2048 rows of J / row loop": 0.6}
 
 
 def table(results: dict[str, Any]) -> str:
-    """A row per comparison, a column per network: the median ratio, its interval, and whether it meets the bar."""
+    """The optimizer: a row per comparison, a column per network, with whether it meets the bar."""
     labels = list(dict.fromkeys(key.split(": ", 1)[1] for key in results))
     lines = [f"| | bar | {' | '.join(SETTINGS.values())} |", "|---|---|" + "---|" * len(SETTINGS)]
     for label in labels:
@@ -22,6 +25,46 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def products(results: dict[str, Any]) -> str:
+    """One product with J, in gradients of both players: a row per network."""
+    head = "| | parameters | graph: Ju | graph: Jᵀu | recorded: Ju | recorded: Jᵀu | set-up | pays after |"
+    lines = [head, "|---|---|" + "---|" * 6]
+    for name in NETWORKS:
+        rows = {
+            (mode, kind): results[f"{name}: {kind}, {mode} / one gradient"]
+            for mode in ("retained", "recorded")
+            for kind in ("jvp", "vjp")
+        }
+        cells = [_cell(row, _product_bar(name, mode)) for (mode, _), row in rows.items()]
+        forward = rows["recorded", "jvp"]
+        after = forward["pays_after_products"]
+        last = [f"{forward['setup_s']:.2f} s", "never" if after is None else f"{after} products"]
+        lines.append(f"| {name} | {forward['parameters']:,} | {' | '.join([*cells, *last])} |")
+    return "\n".join(lines)
+
+
+def spectra(results: dict[str, Any]) -> str:
+    """Dense matrices, leading eigenvalues and memory against their references."""
+    lines = ["| | bar | ratio | our residual | its residual | our products |", "|---|---|---|---|---|---|"]
+    for key, bar in DENSE.items():
+        lines.append(f"| {key} | ≤ {bar:g} | {_cell(results[key], bar)} | | | |")
+    for key, row in results.items():
+        if not key.startswith("leading 20"):
+            continue
+        equal = "" if row["equal_residual"] else " **larger**"
+        cells = [_cell(row, row["bar"]), f"{row['our_residual']:.1e}{equal}", f"{row['their_residual']:.1e}"]
+        lines.append(f"| {key} | ≤ {row['bar']:g} | {' | '.join(cells)} | {row['our_products']} |")
+    key = "memory of the leading 20 at 1e6 / (1.2 basis + one graph)"
+    ratio = results[key]["ratio"]
+    lines.append(f"| {key} | ≤ 1 | {ratio:.3f}{' **missed**' if ratio > 1 else ''} | | | |")
+    return "\n".join(lines)
+
+
+def _product_bar(name: str, mode: str) -> float | None:
+    """The bar on a product as it is made when many are wanted, that is, recorded."""
+    return None if mode == "retained" else SMALL.get(name, EVERY)
+
+
 def _cell(row: dict[str, Any] | None, bar: float | None) -> str:
     if row is None:
         return "not measured"
@@ -30,5 +73,13 @@ def _cell(row: dict[str, Any] | None, bar: float | None) -> str:
     return f"{row['ratio']:.3f} [{low:.2f}, {high:.2f}]{' **missed**' if missed else ''}"
 
 
+def tables() -> list[str]:
+    """Every table of the page."""
+    optimizer, spectrum = (
+        json.loads((RESULTS / f"{name}.json").read_text())["results"] for name in ("optimizer", "spectra")
+    )
+    return [table(optimizer), products(spectrum), spectra(spectrum)]
+
+
 if __name__ == "__main__":
-    print(table(json.loads(RESULTS.read_text())["results"]))
+    print("\n\n".join(tables()))
