@@ -79,7 +79,7 @@ def flow(
     Raises
     ------
     ValueError
-        If the times are not strictly monotone, the game is constrained, or z0 is exact.
+        If the times are not strictly monotone, the game is constrained, or z0 is exact or not finite.
 
     Notes
     -----
@@ -106,6 +106,8 @@ def flow(
     F, start = enter(game, z0, params)
     start = enter_point(F, start)
     velocity, points = _velocity(F, start), _numpy(start)
+    if not np.isfinite(points).all():
+        raise ValueError(f"the starting point z0 = {points} is not finite; a flow needs numbers to start from")
     columns = points.reshape(len(points), -1).T
     options = {"rtol": rtol, "atol": atol, "method": method}
     solutions = [_solve(velocity, column, times, options) for column in columns]

@@ -6,7 +6,8 @@ such as `unrolled` differentiates through the field, a spectrum differentiates t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +123,9 @@ class TorchField(Field):
     def derivative(self, fn: Callable[[Element], Element], z: Element, u: Element) -> Tensor:
         import torch
 
+        self.check_second_order()
         create = torch.is_grad_enabled()
-        with torch.enable_grad():  # two reverse passes: the transpose is linear in its seed
+        with torch.enable_grad(), twice_differentiable():  # two reverse passes: the transpose is linear in its seed
             w = _variable(z)
             image = fn(w)
             seed = torch.zeros_like(image, requires_grad=True)
@@ -138,8 +140,9 @@ class TorchField(Field):
     def pullback(self, fn: Callable[[Element], Element], z: Element, u: Element | Seed) -> Tensor:
         import torch
 
+        self.check_second_order()
         create = torch.is_grad_enabled()
-        with torch.enable_grad():
+        with torch.enable_grad(), twice_differentiable():
             w = _variable(z)
             image = fn(w)
             with torch.set_grad_enabled(create):  # a seed that is not differentiated again needs no graph
@@ -214,6 +217,15 @@ class TorchField(Field):
         if len(costs) != len(self.players):
             raise ValueError(f"{len(costs)} costs for {len(self.players)} players; return one scalar per player")
         return [c if c.requires_grad else c + z[:0].sum() for c in costs]  # a constant cost has gradient 0
+
+
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Attention by plain operations: torch's fused kernels have no second derivative."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 def _variable(z: Tensor) -> Tensor:

@@ -100,6 +100,9 @@ class Field:
         """Whether `point` is more than the identity."""
         return False
 
+    def check_second_order(self) -> None:
+        """Refuse products with Jacobians and Hessians where a world would compute wrong ones."""
+
     # primitives, one implementation per world ------------------------------------------------
 
     def mask(self, i: int, u: Element) -> Element:
@@ -250,6 +253,9 @@ class DerivedField(Field):
         self.base = base
         self.world, self.differentiable = base.world, base.differentiable
         self.players = base.players
+
+    def check_second_order(self) -> None:
+        self.base.check_second_order()
 
     @property
     def is_whole(self) -> bool:

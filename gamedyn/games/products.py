@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gamedyn.games.callable import twice_differentiable
 from gamedyn.games.recorded import NotRecordable, RecordedMap
 
 __all__ = ["PRODUCTS", "ProductCost", "RetainedJacobian", "refuse_random"]
@@ -82,6 +83,9 @@ class RetainedJacobian:
     """
 
     def __init__(self, field: Any, z: Tensor, products: str = "auto") -> None:
+        if not z.is_floating_point():
+            raise TypeError(f"a Jacobian needs a point of floats, got {z.dtype}; convert it with z.double()")
+        field.check_second_order()
         if z.ndim != 1:
             raise ValueError(f"a Jacobian belongs to one point (d,), got shape {tuple(z.shape)}")
         if products not in PRODUCTS:
@@ -108,6 +112,10 @@ class RetainedJacobian:
 
     def block(self, kind: str, U: Tensor) -> Tensor:
         """JU or JᵀU for a block `(d, m)`, many columns in one batched pass."""
+        if U.ndim != 2 or len(U) != self.dim:
+            raise ValueError(f"a block has the shape ({self.dim}, m), got {tuple(U.shape)}")
+        if not U.shape[1]:
+            return torch.zeros_like(U)
         return torch.cat([self._rows(kind, rows) for rows in U.T.split(ROWS_AT_ONCE)]).T
 
     def to_dense(self) -> Tensor:
@@ -120,6 +128,10 @@ class RetainedJacobian:
         return self.block("vjp", torch.eye(self.dim, dtype=self._z.dtype, device=self._z.device)).T
 
     def _product(self, kind: str, u: Tensor) -> Tensor:
+        if u.shape != self._z.shape or u.dtype != self._z.dtype:
+            raise ValueError(
+                f"a product needs a vector ({self.dim},) of {self._z.dtype}, got {tuple(u.shape)} of {u.dtype}"
+            )
         cost = self.costs[kind]
         recorded = self._ready(kind, cost.retained)
         began = time.perf_counter()
@@ -177,7 +189,7 @@ class _Graph:
     """v and Jᵀs with their autograd history."""
 
     def __init__(self, field: Any, z: Tensor) -> None:
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), twice_differentiable():
             self.w = z.detach().clone().requires_grad_()
             self.value = field(self.w)
             self.seed = torch.zeros_like(self.value, requires_grad=True)

@@ -325,7 +325,9 @@ def _side_by_side(graph: _Graph, node: Any) -> fx.Node | None:
         x, sizes, dim, start, stop, step = arguments
         if dim != 0 or step != 1:
             return None
-        pieces.append((int(start), min(int(stop), int(sizes[0])), x))
+        first, last, length = int(start), int(stop), int(sizes[0])
+        first, last = (k + length if k < 0 else min(k, length) for k in (first, last))
+        pieces.append((first, last, x))
     pieces.sort(key=lambda p: p[0])
     merged: list[tuple[int, int, Any]] = []
     for start, stop, x in pieces:

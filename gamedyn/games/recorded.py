@@ -12,6 +12,7 @@ recorded, or whose replay differs from it, is refused with the reason.
 from __future__ import annotations
 
 import operator
+import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -67,6 +68,7 @@ class RecordedMap:
 
     def __init__(self, fn: Callable[[Tensor], Tensor], like: Tensor, *, compiled: bool = False) -> None:
         began = time.perf_counter()
+        self._lock = threading.Lock()  # the buffers serve one product at a time
         recording = _traced(fn, like)
         simplify(recording)
         if compiled:
@@ -81,10 +83,11 @@ class RecordedMap:
 
     def __call__(self, u: Tensor) -> Tensor:
         """The image of u, `(m,)`, in memory of its own."""
-        return self.replay(u).clone()
+        with self._lock:
+            return self.replay(u).clone()
 
     def replay(self, u: Tensor) -> Tensor:
-        """The image of u in the map's own buffer, which the next call overwrites."""
+        """The image of u in the map's own buffer, which the next call overwrites; for one thread."""
         with torch.inference_mode():
             self._input.copy_(u)
             for call in self._calls:
@@ -95,7 +98,7 @@ class RecordedMap:
         """The images of the unit vectors as rows, `(n, m)`."""
         like = self._output
         rows = torch.empty((len(self._input), len(like)), dtype=like.dtype, device=like.device)
-        with torch.inference_mode():
+        with self._lock, torch.inference_mode():
             self._input.zero_()
             for k, row in enumerate(rows):
                 self._input[k] = 1

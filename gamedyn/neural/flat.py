@@ -26,6 +26,8 @@ class FlatNetwork:
     ----------
     names, shapes, sizes : list
         Of its trainable parameters, in the order of `named_parameters`.
+    weight_norms : list of str
+        Layers whose second derivatives torch computes wrongly.
     fixed : dict
         Copies of what is no coordinate: buffers and frozen parameters.
     """
@@ -45,6 +47,12 @@ class FlatNetwork:
         still = [(name, p) for name, p in module.named_parameters() if not p.requires_grad]
         self.fixed = {name: t.detach().clone() for name, t in (*still, *module.named_buffers())}
         self._slots = self._find_slots()
+        self.weight_norms = [
+            name
+            for name, layer in module.named_modules()
+            if type(layer).__name__ == "_WeightNorm"
+            or any(type(hook).__name__ == "WeightNorm" for hook in layer._forward_pre_hooks.values())
+        ]
 
     @property
     def size(self) -> int:

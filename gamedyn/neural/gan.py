@@ -231,6 +231,21 @@ class GANField(TorchField):
     def __call__(self, z: Element) -> Tensor:
         return _joined(self._gradients(z, (GENERATOR, DISCRIMINATOR)))
 
+    def check_second_order(self) -> None:
+        """Refuse weight norm.
+
+        Raises
+        ------
+        ValueError
+            torch's second derivative of its fused weight normalisation is wrong (`torch.autograd.gradgradcheck` fails).
+        """
+        if found := [f"{net.role}.{name}" for net in self.gan.networks for name in net.weight_norms]:
+            raise ValueError(
+                f"weight_norm at {', '.join(found)}: torch's second derivative of it is wrong, and so would be every "
+                f"product with J; use spectral_norm, remove it (torch.nn.utils.remove_weight_norm), or write "
+                f"v * g / v.norm() yourself"
+            )
+
     def part(self, i: int, z: Element) -> Tensor:
         p = self.players[i]
         before, after = z.new_zeros(p.start), z.new_zeros(len(z) - p.stop)

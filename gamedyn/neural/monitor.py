@@ -187,7 +187,9 @@ class Monitor:
         """Look at a point, whether it is due or not; arguments as for a call."""
         began = self._start()
         total = self._time(began, seconds)
-        return self._keep(self._look.at(index(step), game, z, params), began, total)
+        if (number := index(step)) < 0:
+            raise ValueError(f"step is {step}; steps are counted from 0")
+        return self._keep(self._look.at(number, game, z, params), began, total)
 
     def close(self) -> None:
         """Close the TensorBoard writer that this object opened; files are closed after every line."""

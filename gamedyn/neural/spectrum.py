@@ -178,8 +178,8 @@ def spectrum(
     products : {"auto", "retained", "recorded", "compiled"}
         How products with J are made; see `gamedyn.games.products.RetainedJacobian`.
     checkpoint : path, optional
-        The iteration is saved there after every restart, and goes on from there if the file exists; it is removed at
-        the end.
+        The iteration is saved there after every restart, and goes on from there if the file exists; it is removed once
+        all have converged.
     **options
         `tolerance`, `basis`, `conditions`, `start`, `seed` and `report` of `GameJacobian.eigenvalues`.
 
@@ -207,7 +207,10 @@ def spectrum(
         )
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= gan.dim:
         raise ValueError(f"k is {k!r}; it must be an int from 1 to d = {gan.dim}")
-    z = (unwrap(gan)[0].initial() if z is None else z).detach().to(dtype)
+    unknown = set(options) - {"tolerance", "basis", "conditions", "verify", "start", "seed", "report"}
+    if unknown:
+        raise TypeError(f"spectrum has no argument {', '.join(sorted(unknown))}; see its docstring")
+    z = torch.as_tensor(unwrap(gan)[0].initial() if z is None else z).detach().to(dtype)
     if z.shape != (gan.dim,):
         raise ValueError(f"z has shape {tuple(z.shape)}; '{gan.name}' needs a vector ({gan.dim},)")
     field = gan.field("neural")
@@ -252,5 +255,6 @@ def _resumable(J: GameJacobian, k: int, which: str, checkpoint: Any, **options: 
 
     state = load_state(path) if path.exists() else None
     found = J.eigenvalues(k, which, state=state, report=kept, **options)
-    path.unlink(missing_ok=True)
+    if found.converged.all():  # else a later call goes on from the file
+        path.unlink(missing_ok=True)
     return found

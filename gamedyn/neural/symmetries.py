@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -54,6 +55,10 @@ class Symmetries:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        """The tangents, for `transversal_class(J, symmetries=...)`."""
+        return np.array(self.tangents.detach().cpu().numpy(), dtype=dtype)
 
     def defect(self, J: Any, v: Tensor) -> Tensor:
         """‖J t + B v‖ of every group `(m,)`, which (2) says is 0 at every point.

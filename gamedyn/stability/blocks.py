@@ -98,6 +98,8 @@ def _curvature(H: GameJacobian, player: Player, options: dict[str, Any]) -> Bloc
     low, high = (float(np.real(e.values[0])) for e in ends)
     below, above = (float(e.residuals[0]) for e in ends)
     slack = SLACK * H.precision * max(abs(low), abs(high))
+    rounding = H.precision * max(abs(low), abs(high))  # of the products, which the residuals do not see
+    below, above = below + rounding, above + rounding
     if low + below + slack < 0:
         verdict = "indefinite" if high - above - slack > 0 else "negative" if high + above + slack < 0 else "undecided"
     else:

@@ -107,11 +107,18 @@ class GameJacobian:
         return (self.dim, self.dim)
 
     def __matmul__(self, u: Any) -> Any:
-        """Ju for a vector `(d,)` or a block `(d, m)`."""
+        """Ju for a vector `(d,)` or a block `(d, m)`.
+
+        Raises
+        ------
+        ValueError
+            If u has another length, or is complex.
+        """
         if self.world == "exact":
             u = sp.ImmutableMatrix(u)
             return sp.ImmutableMatrix(sp.Matrix.hstack(*[sp.Matrix(self.product(u[:, k])) for k in range(u.cols)]))
-        if getattr(u, "ndim", 1) == 1:
+        u = self._vectors(u)
+        if u.ndim == 1:
             return self.product(u)
         if self._blocks is not None:
             return self._blocks[0](u)
@@ -121,6 +128,22 @@ class GameJacobian:
         import torch
 
         return torch.stack(columns, dim=1)
+
+    def _vectors(self, u: Any) -> Any:
+        """u in the type of the world, with the right length."""
+        if self.world == "array":
+            u = np.asarray(u)
+            real = u.dtype.kind != "c"
+        else:
+            import torch
+
+            u = torch.as_tensor(u)
+            real = not u.is_complex()
+            u = u.to(self.zero) if real else u
+        if u.ndim not in (1, 2) or len(u) != self.dim or not real:
+            what = f"shape {tuple(u.shape)}" + ("" if real else " and complex numbers: multiply the parts apart")
+            raise ValueError(f"products need vectors ({self.dim},) or blocks ({self.dim}, m), got {what}")
+        return u
 
     @property
     def T(self) -> GameJacobian:
@@ -260,6 +283,9 @@ class GameJacobian:
 
     def eigenvalues(self, k: int | None = None, which: str = "LM", **options: Any) -> Eigenvalues:
         """Eigenvalues: all of them while d is small, the leading k by a Krylov method beyond.
+
+        A Krylov space of one start holds one eigenvector of a multiple eigenvalue; the others come by rounding and
+        restarts, so that copies may be missing.  The condition of such a value is that of the vectors found.
 
         Parameters
         ----------

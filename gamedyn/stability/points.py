@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from gamedyn.games.exact import column
@@ -23,6 +24,8 @@ def enter(game: Any, z: Any, params: Any = None) -> tuple[Field, Any]:
     ValueError
         If z does not have the game's dimension.
     """
+    if isinstance(game, Field):
+        return game, _field_point(game, z, params)
     world, z = state_world(z)
     if len(z) != game.dim:
         raise ValueError(f"'{game.name}' has d = {game.dim} coordinates, got a point with {len(z)}")
@@ -33,12 +36,30 @@ def enter(game: Any, z: Any, params: Any = None) -> tuple[Field, Any]:
     return world_field(game, world, params), z
 
 
+def _field_point(field: Field, z: Any, params: Any) -> Any:
+    """z in the type of a field's world."""
+    if params:
+        raise ValueError(f"a field has its parameters already, got params={dict(params)}; give them to game.field")
+    if field.world == "neural":
+        import torch
+
+        z = torch.as_tensor(z)
+    elif field.world == "exact":
+        z = column([exact_number(x) for x in z])
+    else:
+        z = np.asarray(z, dtype=float)
+    d = field.players[-1].stop
+    if len(z) != d:
+        raise ValueError(f"the field has d = {d} coordinates, got a point with {len(z)}")
+    return z
+
+
 def field(game: Any, z: Any, params: Any = None) -> Any:
     """The joint gradient field v(z) = (∇₁c₁, …, ∇ₙcₙ).
 
     Parameters
     ----------
-    game : game
+    game : game, or Field
     z : array `(d,)` or `(d, batch)`, SymPy column, or torch vector
     params : mapping, optional
         Values of the game's parameters.

@@ -106,3 +106,8 @@ def test_boxes_and_exact_points_are_refused():
         flow(BILINEAR.constrained({"x": (-1, 1)}), [1.0, 0.0], 1.0)
     with pytest.raises(ValueError, match="float starting point"):
         flow(BILINEAR, [sp.Integer(1), sp.Integer(0)], 1.0)
+
+
+def test_a_flow_starts_at_numbers():
+    with pytest.raises(ValueError, match="not finite"):
+        gd.flow(gd.games.bilinear(1), [float("nan"), 0], 1.0)

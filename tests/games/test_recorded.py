@@ -10,6 +10,7 @@ import gamedyn as gd
 from gamedyn import neural
 from gamedyn.games.products import RetainedJacobian
 from gamedyn.games.recorded import NotRecordable, RecordedMap, _traced
+from gamedyn.stability.jacobian import GameJacobian
 
 
 class Reshaped(nn.Module):
@@ -195,3 +196,88 @@ def test_compiled_products_equal_the_backward_pass():
     assert torch.allclose(J.jvp(z), want, rtol=0, atol=1e-5 * float(want.norm()))
     if J.costs["jvp"].reason:
         pytest.skip(J.costs["jvp"].reason)
+
+
+def test_two_threads_share_a_recorded_product():
+    from concurrent.futures import ThreadPoolExecutor
+
+    F, z = field_and_point("tanh")
+    J = RetainedJacobian(F, z, "recorded")
+    vectors = [torch.randn(len(z), generator=torch.Generator().manual_seed(k), dtype=z.dtype) for k in range(8)]
+    want = [J.jvp(u) for u in vectors]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda k: (k % 8, J.jvp(vectors[k % 8])), range(400)))
+    assert all(torch.equal(image, want[k]) for k, image in found)
+
+
+def test_slices_counted_from_the_end_are_laid_side_by_side():
+    def fn(u: torch.Tensor) -> torch.Tensor:
+        w = torch.zeros(5, requires_grad=True)
+        with torch.enable_grad():
+            (g,) = torch.autograd.grad((w[-3:] * u[:3]).sum() + (w[:2] * u[3:]).sum(), w)
+        return g
+
+    grads = RecordedMap(lambda u: torch.ops.aten.slice_backward(u[:3], [5], 0, -3, 5, 1)
+                        + torch.ops.aten.slice_backward(u[3:], [5], 0, 0, 2, 1), torch.zeros(5))  # fmt: skip
+    u = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert grads(u).tolist() == fn(u).tolist() == [4, 5, 1, 2, 3]
+
+
+@pytest.mark.parametrize("products", ["retained", "recorded"])
+@pytest.mark.parametrize("u", [torch.ones(1), torch.ones(3), torch.ones(1, 2), torch.ones((), dtype=torch.float64)])
+def test_vectors_of_another_shape_are_refused_whatever_the_products(products, u):
+    F, z = field_and_point("tanh")
+    J = GameJacobian.of(F, z, products)
+    for part in (J, J.T, J.symmetric, J.block(0)):
+        with pytest.raises(ValueError, match="products need vectors"):
+            part @ u
+    with pytest.raises(ValueError, match="complex"):
+        J @ torch.ones(len(z), dtype=torch.complex128)
+    with pytest.raises(ValueError, match="a product needs a vector"):
+        RetainedJacobian(F, z, products).jvp(torch.ones(1, dtype=z.dtype))
+
+
+def test_arrays_and_other_types_are_converted():
+    F, z = field_and_point("tanh")
+    J = GameJacobian.of(F, z)
+    assert torch.equal(J @ z.numpy(), J @ z)
+    assert (J @ torch.zeros((len(z), 0))).shape == (len(z), 0)
+    with pytest.raises(TypeError, match="a point of floats"):
+        RetainedJacobian(F, torch.zeros(len(z), dtype=torch.int64))
+
+
+@pytest.mark.parametrize("wrap", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm])
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_weight_norm_whose_second_derivative_is_wrong_in_torch_is_refused(wrap):
+    v, g = torch.randn((3, 2), dtype=torch.float64, requires_grad=True), torch.rand((3, 1), dtype=torch.float64)
+    assert not torch.autograd.gradgradcheck(lambda w: torch._weight_norm(w, g, 0), v, raise_exception=False)
+    critic = nn.Sequential(wrap(nn.Linear(2, 5)), nn.Tanh(), nn.Linear(5, 1))
+    gan = neural.GAN(neural.mlp_generator(2, 2, (4,)), critic, data=neural.ring(n=64))
+    assert gan.field("neural")(gan.initial()).isfinite().all()  # first derivatives are right
+    for ask in (gd.jacobian, gd.rotation, gd.block_curvature):
+        with pytest.raises(ValueError, match=r"weight_norm at discriminator\.0"):
+            ask(gan, gan.initial())
+    with pytest.raises(ValueError, match="weight_norm"):
+        gd.consensus(0.1)(gan).field("neural")(gan.initial())
+
+
+class Attentive(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.mix, self.down = nn.Linear(1, 4), nn.MultiheadAttention(4, 2, batch_first=True), nn.Linear(8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.up(x[:, :, None])
+        return self.down(self.mix(h, h, h, need_weights=False)[0].flatten(1))
+
+
+def test_fused_attention_is_replaced_where_second_derivatives_are_taken():
+    gan = neural.GAN(neural.mlp_generator(2, 2, (4,), activation="tanh"), Attentive(), data=neural.ring(n=64))
+    F, z = gan.field("neural"), gan.initial().double()
+    u = torch.randn(len(z), generator=torch.Generator().manual_seed(0), dtype=z.dtype)
+    h = 1e-5
+    with torch.no_grad():
+        difference = (F(z + h * u) - F(z - h * u)) / (2 * h)
+    for products in ("retained", "recorded"):
+        product = gd.jacobian(gan, z, products=products) @ u
+        assert torch.allclose(product, difference, atol=1e-6 * float(difference.norm()))

@@ -118,6 +118,24 @@ def test_bad_arguments_are_named(gan: GAN) -> None:
         spectrum(gan, k=0)
 
 
+def test_a_checkpoint_stays_until_all_have_converged_and_serves_its_own_point_only(gan: GAN, tmp_path: Any) -> None:
+    path, options = tmp_path / "state.npz", {"k": 6, "which": "SR", "dense_limit": 0, "basis": 14}
+    assert spectrum(gan, maxiter=2, checkpoint=path, **options).missing > 0
+    assert path.exists()
+    with pytest.raises(ValueError, match="another operator"):
+        spectrum(gan, gan.initial() * 1.01, checkpoint=path, **options)
+    found = spectrum(gan, checkpoint=path, **options)
+    assert (found.missing, path.exists()) == (0, False)
+    np.testing.assert_allclose(found.eigenvalues, spectrum(gan, k=6, which="SR").eigenvalues, atol=1e-8)
+
+
+def test_unknown_options_and_points_of_wrong_length_are_named(gan: GAN) -> None:
+    with pytest.raises(TypeError, match="tolerence"):
+        spectrum(gan, tolerence=1e-3)
+    with pytest.raises(ValueError, match=r"needs a vector"):
+        spectrum(gan, np.zeros(3))
+
+
 def test_spectrum_survives_its_text_and_prints_on_one_screen(gan: GAN) -> None:
     s = spectrum(gan, k=40, step=7)
     again = Spectrum.from_json(s.to_json())

@@ -120,3 +120,13 @@ def test_frozen_layers_and_unknown_orders_have_no_rescalings():
 def test_a_vector_of_another_length_is_refused():
     with pytest.raises(ValueError, match="parameters"):
         symmetries(relu_gan(), torch.zeros(3))
+
+
+def test_symmetries_are_taken_by_the_transversal_class_as_they_are():
+    gan = GAN(
+        mlp_generator(2, 2, (3,), activation="relu"), mlp_discriminator(2, (3,), activation="relu"), data=ring(n=64)
+    )
+    z = gan.initial().double()
+    found = symmetries(gan, z)
+    assert np.asarray(found).shape == (gan.dim, len(found))
+    assert gd.transversal_class(gd.jacobian(gan, z), symmetries=found) is not None

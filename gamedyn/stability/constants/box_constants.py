@@ -142,6 +142,8 @@ class BoxConstants:
     def averaged(self) -> Minimum:
         """(1) over every matrix that an average of J along a segment may be: a lower bound of comonotonicity."""
         affine, (low, high) = self.family.affine(), self.ranges
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            return Minimum(-np.inf, np.inf, np.empty(0), 0, False)
         return self._search_in(
             affine, matrix_bounds.ratio, low, high, None, 1 / max(self.scale, 1e-300), concave_above=0.0
         )

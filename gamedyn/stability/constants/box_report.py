@@ -12,6 +12,7 @@ import sympy as sp
 from gamedyn.games.functions import compile_numpy, exact_number
 from gamedyn.stability.constants.box_constants import BoxConstants
 from gamedyn.stability.constants.constant import Constant
+from gamedyn.stability.constants.continuity import jump_text, jumps, unbounded
 from gamedyn.stability.constants.field_formula import FieldFormula, box_ends, outward
 from gamedyn.stability.constants.game_constants import GameConstants
 from gamedyn.stability.constants.sampled_constants import sampled
@@ -20,7 +21,7 @@ from gamedyn.stability.intervals.interval_arithmetic import enclose
 from gamedyn.stability.intervals.intervals import IntervalFunction
 from gamedyn.stability.jacobian import GameJacobian
 
-__all__ = ["boxed"]
+__all__ = ["boxed", "check_regular"]
 
 _ESTIMATED = 64  # sample points where formulas have no bounds
 
@@ -41,6 +42,7 @@ def boxed(f: FieldFormula, box: Any, z: Any, *, samples: int, seed: int, boxes: 
     """
     ends = box_ends(f, box)
     low, high = outward(ends)
+    check_regular(f, low, high)
     rng = np.random.default_rng(seed)
     inside = _inside(ends)
     points = np.clip(low[:, None] + (high - low)[:, None] * rng.random((f.dim, samples)), *inside)
@@ -51,6 +53,28 @@ def boxed(f: FieldFormula, box: Any, z: Any, *, samples: int, seed: int, boxes: 
     except ValueError as unknown:
         return _sampled(f, points[:, :_ESTIMATED], seed, str(unknown))
     return _certified(search, z)
+
+
+def check_regular(f: FieldFormula, low: np.ndarray, high: np.ndarray) -> None:
+    """Refuse a box on which v jumps, or J (or a cost) has no bound.
+
+    Raises
+    ------
+    ValueError
+    """
+    for jump in jumps(f, low, high):
+        raise ValueError(f"{jump_text(f, jump)}, which J does not show: no L or mu exists; take a box on one side")
+    for what, expressions in (("J", list(f.jacobian)), ("v", f.v), ("a cost", f.costs)):
+        try:
+            place = unbounded(expressions, f.z, low, high)
+        except ValueError:  # a function without bounds: nothing is certified then
+            continue
+        if place is not None:
+            where = ", ".join(f"{f.names[f.z.index(s)]} = {x:.6g}" for s, x in place.items())
+            raise ValueError(
+                f"{what} of '{f.name}' is unbounded, or not defined, on part of the box, near {where}; "
+                f"take a smaller box"
+            )
 
 
 def _inside(ends: list[tuple[sp.Rational, sp.Rational]]) -> tuple[np.ndarray, np.ndarray]:

@@ -122,7 +122,7 @@ class Constant:
 
 def _number(value: Any) -> str:
     if isinstance(value, sp.Expr) and value.is_infinite:
-        return "inf" if value.is_positive else "-inf"
+        return "inf" if value.is_extended_positive else "-inf"
     if isinstance(value, sp.Expr) and not value.has(sp.CRootOf) and len(str(value)) <= _LONG:
         return str(value)
     return format_number(value)

@@ -19,11 +19,13 @@ from gamedyn.games.field import Field, NotInThisWorld
 from gamedyn.games.functions import exact_number
 from gamedyn.stability.constants.box_report import boxed
 from gamedyn.stability.constants.constant import Constant
+from gamedyn.stability.constants.continuity import jump_text, jumps
 from gamedyn.stability.constants.convergence_theorems import Theorem
 from gamedyn.stability.constants.field_formula import FieldFormula, field_formula
 from gamedyn.stability.constants.game_constants import GameConstants
 from gamedyn.stability.constants.matrix_constants import matrix_comonotone, matrix_mu, matrix_norm
 from gamedyn.stability.constants.sampled_constants import ball, sampled
+from gamedyn.stability.intervals.interval_arithmetic import enclose
 from gamedyn.stability.jacobian import GameJacobian
 from gamedyn.stability.points import enter
 
@@ -50,7 +52,7 @@ def constants(
     ----------
     game : game, exact field, or matrix J `(d, d)`
         Affine fields have exact constants on the whole space; of a game on simplices, along them.
-    box : mapping name -> (low, high), or (low, high) for every variable, optional
+    box : mapping name -> (low, high), d pairs, or (low, high) for every variable, optional
         Where other formulas are bounded, by interval arithmetic with outward rounding.
     params : mapping, optional
         Values of the game's parameters.
@@ -74,7 +76,7 @@ def constants(
     ------
     ValueError
         If a formula is not affine and neither box nor z is given, a parameter is free that has to be bound, the box
-        does not fit the game, or v does not vanish at the solution.
+        does not fit the game, v jumps or J is unbounded on it, or v does not vanish at the solution.
 
     References
     ----------
@@ -160,7 +162,11 @@ def _local(f: FieldFormula, z: Any) -> GameConstants:
     point = [exact_number(x) for x in z]
     if len(point) != f.dim:
         raise ValueError(f"'{f.name}' has d = {f.dim} coordinates, got a point with {len(point)}")
+    for jump in jumps(f, *(np.array([e[k] for e in map(enclose, point)]) for k in (0, 1))):
+        raise ValueError(f"{jump_text(f, jump)}, so there is no linearization at z; take another point")
     J = f.jacobian.xreplace(dict(zip(f.z, point, strict=True)))
+    if J.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+        raise ValueError(f"J of '{f.name}' is unbounded, or not defined, at z = {tuple(point)}; take another point")
     return _linear(f, J.applyfunc(sp.nsimplify if J.has(sp.Float) else sp.expand), "of the linearization at z")
 
 

@@ -35,6 +35,8 @@ class FieldFormula:
         Of the variables.
     note : str
         What the reader has to know about the variables.
+    costs : tuple of Expr
+        What the players minimise, where known without parameters: z is a point of the game where they are real.
     """
 
     v: tuple[sp.Expr, ...]
@@ -43,6 +45,7 @@ class FieldFormula:
     name: str
     names: tuple[str, ...]
     note: str = ""
+    costs: tuple[sp.Expr, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -54,6 +57,12 @@ class FieldFormula:
         """J, differentiated entry by entry, not simplified."""
         rows = [[partial_derivative(e, s) if e.has(s) else sp.S.Zero for s in self.z] for e in self.v]
         return sp.ImmutableMatrix(rows)
+
+    def is_real_at(self, point: Sequence[sp.Expr]) -> bool:
+        """Whether costs and v are not known to be complex or infinite at a point."""
+        table = dict(zip(self.z, point, strict=True))
+        values = [e.xreplace(table) for e in (*self.costs, *self.v)]
+        return not any(x.is_real is False or x.is_finite is False or x is sp.nan for x in values)
 
     @cached_property
     def is_affine(self) -> bool:
@@ -97,11 +106,12 @@ def field_formula(game: Any, params: Mapping[str, Any] | None = None) -> FieldFo
     chart = simplex_chart(game)
     if chart is not None:
         names = [n for p in chart.game.players for n in p.variables]
-        return _of_field(chart.game.field("exact"), game.name, names, "along the simplices")
+        return _of_field(chart.game.field("exact"), game.name, names, "along the simplices", _costs(chart.game))
+    costs = _costs(base)
     for t in transforms:
         base = map_numbers(t, exact_number)(base)
     names = [n for p in game.players for n in p.variables]
-    return _of_field(base.field("exact"), game.name, names)
+    return _of_field(base.field("exact"), game.name, names, costs=costs)
 
 
 def _of_matrix(matrix: Any) -> FieldFormula:
@@ -114,12 +124,26 @@ def _of_matrix(matrix: Any) -> FieldFormula:
     return FieldFormula(tuple(v), z, (Player("z", 0, J.rows, names),), "the matrix", names)
 
 
-def _of_field(F: Field, name: str, names: Sequence[str], note: str = "") -> FieldFormula:
+def _costs(game: Any) -> tuple[tuple[sp.Symbol, ...], tuple[sp.Expr, ...]]:
+    """Symbols and costs of a game in formulas, its numbers bound; none of a game given by its field."""
+    values = {game.parameter_symbol(n): exact_number(x) for n, x in game.bound.items()}
+    return game.symbols, tuple(exact_number(c.xreplace(values)) for c in game.costs or ())
+
+
+def _of_field(
+    F: Field,
+    name: str,
+    names: Sequence[str],
+    note: str = "",
+    costs: tuple[tuple[sp.Symbol, ...], tuple[sp.Expr, ...]] = ((), ()),
+) -> FieldFormula:
     if F.world != "exact":
         raise NotInThisWorld("formulas", F.world, "v is known by its values alone; give the game, or an exact field")
     z = fresh(len(names), "z")
     v = tuple(exact_number(e) for e in F(column(z)))
-    return FieldFormula(v, z, tuple(F.players), name, tuple(names), note)
+    table = dict(zip(costs[0], z, strict=True)) if costs[1] else {}
+    known = tuple(c for c in (c.xreplace(table) for c in costs[1]) if c.free_symbols <= set(z))
+    return FieldFormula(v, z, tuple(F.players), name, tuple(names), note, known)
 
 
 def box_ends(formula: FieldFormula, box: Any) -> list[tuple[sp.Rational, sp.Rational]]:
@@ -128,7 +152,7 @@ def box_ends(formula: FieldFormula, box: Any) -> list[tuple[sp.Rational, sp.Rati
     Parameters
     ----------
     formula : FieldFormula
-    box : mapping name -> (low, high), or (low, high) for every variable
+    box : mapping name -> (low, high), sequence of d pairs in the order of the variables, or (low, high) for all
 
     Raises
     ------
@@ -136,7 +160,7 @@ def box_ends(formula: FieldFormula, box: Any) -> list[tuple[sp.Rational, sp.Rati
         If a variable is missing or unknown, or an interval is empty or infinite.
     """
     names = formula.names
-    given = box if isinstance(box, Mapping) else dict.fromkeys(names, tuple(box))
+    given = box if isinstance(box, Mapping) else _named(formula, tuple(box))
     if set(given) != set(names):
         raise ValueError(f"the box is for {sorted(given)}, but the variables of '{formula.name}' are {list(names)}")
     ends = []
@@ -146,6 +170,18 @@ def box_ends(formula: FieldFormula, box: Any) -> list[tuple[sp.Rational, sp.Rati
             raise ValueError(f"box of '{n}' is {pair}; give (low, high) with low < high, both finite")
         ends.append((_rational(pair[0], "floor"), _rational(pair[1], "ceiling")))
     return ends
+
+
+def _named(formula: FieldFormula, box: tuple[Any, ...]) -> dict[str, Any]:
+    """A box without names: one pair for every variable, or d pairs."""
+    if not any(np.ndim(e) for e in box):
+        return dict.fromkeys(formula.names, box)
+    if len(box) != formula.dim or any(np.shape(e) != (2,) for e in box):
+        raise ValueError(
+            f"box={list(box)!r}: give one (low, high), {formula.dim} of them in the order {list(formula.names)}, "
+            f"or a mapping from names to (low, high)"
+        )
+    return dict(zip(formula.names, box, strict=True))
 
 
 def _rational(x: Any, side: str) -> sp.Rational:

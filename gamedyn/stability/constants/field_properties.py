@@ -15,6 +15,7 @@ import numpy as np
 import sympy as sp
 
 from gamedyn.games.field import NotInThisWorld
+from gamedyn.stability.constants.continuity import jump_text, jumps
 from gamedyn.stability.constants.field_formula import FieldFormula, field_formula
 from gamedyn.stability.constants.monotone_search import monotone_answer
 from gamedyn.stability.intervals.intervals import IntervalFunction
@@ -120,7 +121,7 @@ def is_monotone(
     Parameters
     ----------
     game : game, exact field, or matrix J
-    box : mapping name -> (low, high), or (low, high), optional
+    box : mapping name -> (low, high), d pairs, or (low, high), optional
         The whole space by default; pairs that violate monotonicity are then looked for in [-10, 10].
     params : mapping, optional
     z : point `(d,)`, optional
@@ -131,7 +132,8 @@ def is_monotone(
     Returns
     -------
     Property
-        The witness of False is a pair (x, y) in exact numbers, with ⟨v(x) - v(y), x - y⟩ < 0 proven.
+        The witness of False is a pair (x, y) in exact numbers, with ⟨v(x) - v(y), x - y⟩ < 0 proven; None if
+        the exact minimum of the curvature is negative and no pair of short numbers shows it.
 
     Raises
     ------
@@ -165,7 +167,7 @@ def _vanishing(name: str, letter: str, part: Any, game: Any, params: Any, z: Any
         if z is None:
             raise
         return _probed(name, letter, game, params, z, seed)
-    undecided = []
+    undecided, everywhere = [], (np.full(formula.dim, -np.inf), np.full(formula.dim, np.inf))
     matrix = part(formula.jacobian)
     for i in range(formula.dim):
         for j in range(i, formula.dim):
@@ -183,6 +185,8 @@ def _vanishing(name: str, letter: str, part: Any, game: Any, params: Any, z: Any
     if undecided:
         i, j, entry = undecided[0]
         return Property(name, None, f"{letter}_{i + 1}{j + 1} = {_cut(entry)} was not simplified to zero")
+    for jump in jumps(formula, *everywhere):
+        return Property(name, None, f"every entry of {letter} is zero, but {jump_text(formula, jump)}")
     return Property(name, True, f"every entry of {letter} is zero")
 
 
@@ -194,6 +198,8 @@ def nonzero_point(entry: sp.Expr, formula: FieldFormula, seed: int) -> tuple[sp.
     for p in points:
         point = tuple(sp.Rational(float(x)) for x in p)
         value = sp.expand(entry.xreplace(dict(zip(formula.z, point, strict=True))))
+        if not formula.is_real_at(point):
+            continue
         if value.free_symbols or value.is_Rational:
             if value.is_finite is not False and value != 0 and sp.simplify(value) != 0:
                 return point

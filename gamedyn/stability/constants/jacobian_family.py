@@ -27,6 +27,7 @@ _U = np.finfo(float).eps
 _UP = 1 + 2e-14  # covers the rounding of sums of at most 80 positive terms
 _TINY = np.finfo(float).tiny
 _VERTICES = 5  # variables up to which (2) is taken at the 2^k vertices of the box
+_KINKS = (sp.Abs, sp.sign, sp.Heaviside, sp.Piecewise, sp.Max, sp.Min, sp.floor, sp.ceiling, sp.frac)
 _SECOND = 400  # second derivatives up to which (2) is worth its formulas
 
 
@@ -103,10 +104,10 @@ class JacobianFamily:
     def corners(self, low: np.ndarray, high: np.ndarray) -> Enclosure | None:
         """(2) as the 2^k matrices at the vertices of δ, `(2^k, n, p, q)`, and a radius `(n, p, q)` around their hull.
 
-        None where there are too many variables or derivatives.
+        Without second derivatives the 2^m at the vertices of the box of p; None where there are too many of either.
         """
         if not self._has_second:
-            return None
+            return self._vertices(low, high) if 0 < len(self.functions) <= _VERTICES else None
         c = low / 2 + high / 2
         r = np.maximum(np.nextafter(high - c, np.inf), np.nextafter(c - low, np.inf))[self.active]
         values, error = _middle(*self._direct(c, c))
@@ -124,6 +125,11 @@ class JacobianFamily:
             middles, radius = self._assemble(values[None] + shifts, (rest + (k + 4) * _U * size) * _UP, size)
         return middles, radius
 
+    def _vertices(self, low: np.ndarray, high: np.ndarray) -> Enclosure:
+        a, b = self._direct(low, high)
+        picks = np.array(list(itertools.product((False, True), repeat=len(a))))[:, :, None]
+        return self._assemble(np.where(picks, b, a), np.zeros_like(a), np.maximum(np.abs(a), np.abs(b)))
+
     @property
     def _has_second(self) -> bool:
         k, m = len(self.active), len(self.functions)
@@ -135,12 +141,14 @@ class JacobianFamily:
 
     @cached_property
     def _derivatives(self) -> tuple[IntervalFunction, IntervalFunction] | None:
+        if any(p.has(*_KINKS) for p in self.functions):  # (2) needs two derivatives on the whole box
+            return None
         symbols = [self.z[k] for k in self.active]
         first = [[partial_derivative(p, s) for p in self.functions] for s in symbols]
         second = [[partial_derivative(e, symbols[j]) for e in first[i]] for i, j in self._pairs]
         try:
             return tuple(IntervalFunction(list(itertools.chain(*rows)), self.z) for rows in (first, second))  # type: ignore[return-value]
-        except ValueError:  # a kink: J has no second derivatives there
+        except ValueError:  # a function without bounds
             return None
 
     def _first(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,8 @@ import sympy as sp
 
 from gamedyn.games.functions import compile_numpy, exact_number
 from gamedyn.stability.constants.box_constants import BoxConstants
+from gamedyn.stability.constants.box_report import check_regular
+from gamedyn.stability.constants.continuity import Jump, jump_text, jumps, one_side
 from gamedyn.stability.constants.exact_minimum import connected
 from gamedyn.stability.constants.field_formula import FieldFormula, box_ends, outward
 from gamedyn.stability.constants.principal_minors import is_semidefinite
@@ -23,6 +25,9 @@ Answer = tuple[bool | None, str, tuple[Any, ...] | None]
 
 _REACH = 10  # of the search for a violating pair, without a box
 _DIGITS = 64  # denominators of a witness
+_COARSE = (1, 8, _DIGITS, _DIGITS**2, _DIGITS**4)
+_STEPS = (*((s, _COARSE) for s in (1.0, 0.25, 1 / 16, 1 / 256)), *((2.0**-k, (_DIGITS**8,)) for k in (16, 24, 32)))
+_TRIED = 16  # points on a jump
 
 
 def monotone_answer(f: FieldFormula, box: Any, *, samples: int, boxes: int, seed: int) -> Answer:
@@ -41,6 +46,10 @@ def monotone_answer(f: FieldFormula, box: Any, *, samples: int, boxes: int, seed
     refuted = _sampled_violation(f, S, ends, samples, seed, [])
     if refuted is not None:
         return refuted
+    found = jumps(f, *_space(f, ends))
+    if found:
+        pairs = (_across(f, jump, ends, seed) for jump in found)
+        return next((p for p in pairs if p is not None), (None, jump_text(f, found[0]), None))
     where = "everywhere" if box is None else "on the box"
     try:
         if is_semidefinite(S, f.z, *_space(f, ends)):
@@ -48,13 +57,16 @@ def monotone_answer(f: FieldFormula, box: Any, *, samples: int, boxes: int, seed
         if ends is None:
             return None, f"no violating pair in [-{_REACH}, {_REACH}], and no proof; give a box", None
         low, high = outward(ends)
+        check_regular(f, low, high)
         mu, point = BoxConstants(f, low, high, ends, np.empty((f.dim, 0)), boxes).mu
     except ValueError as unknown:
         return None, f"no violating pair among {samples} samples, seed {seed}; {unknown}", None
     if mu.low >= 0:
         return True, f"mu {mu.text} on the box", None
     refuted = _sampled_violation(f, S, ends, 0, seed, [point])
-    return (None, f"mu {mu.text} on the box", None) if refuted is None else refuted
+    if refuted is None:  # an exact number is taken at a point of the box
+        return (False if mu.kind == "exact" else None), f"mu {mu.text} on the box", None
+    return refuted
 
 
 def _affine(f: FieldFormula) -> Answer:
@@ -94,6 +106,9 @@ def _sampled_violation(
     rng = np.random.default_rng(seed)
     points = low[:, None] + (high - low)[:, None] * rng.random((d, samples))
     points = np.concatenate([(low / 2 + high / 2)[:, None], points, *(p[:, None] for p in more)], axis=1)
+    points = points[:, np.isfinite(compile_numpy([f.z], [], [*f.costs, *f.v])(points, [])).all(axis=0)]
+    if not points.shape[1]:
+        return None
     entries = compile_numpy([f.z], [], list(S))
     matrices = np.moveaxis(entries(points, []).reshape(d, d, -1), 2, 0)
     good = np.isfinite(matrices).all(axis=(1, 2))
@@ -114,8 +129,8 @@ def violation(
 ) -> Answer | None:
     """A pair (x, y) near a point, y - x along a direction, with ⟨v(x) - v(y), x - y⟩ < 0 proven; None if none is."""
     u = direction / direction[np.abs(direction).argmax()]
-    for step in (1.0, 0.25, 1 / 16, 1 / 256):
-        for denominator in (1, 8, _DIGITS, _DIGITS**2, _DIGITS**4):
+    for step, denominators in _STEPS:
+        for denominator in denominators:
             y = [_clipped(_short(x, denominator), k, ends) for k, x in enumerate(point)]
             x = [
                 _clipped(b + _short(step * e, denominator), k, ends) for k, (b, e) in enumerate(zip(y, u, strict=True))
@@ -137,6 +152,8 @@ def _clipped(x: sp.Rational, k: int, ends: Sequence[tuple[Any, Any]] | None) -> 
 
 def _product(f: FieldFormula, x: Sequence[sp.Rational], y: Sequence[sp.Rational]) -> str | None:
     """⟨v(x) - v(y), x - y⟩ as text if it is negative for certain."""
+    if not (f.is_real_at(x) and f.is_real_at(y)):
+        return None
     at = [dict(zip(f.z, [exact_number(e) for e in p], strict=True)) for p in (x, y)]
     terms = [(e.xreplace(at[0]) - e.xreplace(at[1])) * (a - b) for e, a, b in zip(f.v, x, y, strict=True)]
     value = sp.expand(sp.Add(*terms))
@@ -147,6 +164,40 @@ def _product(f: FieldFormula, x: Sequence[sp.Rational], y: Sequence[sp.Rational]
     except ValueError:
         return None
     return f"{float(value.evalf(20)):.6g}" if high[0, 0] < 0 else None
+
+
+def _across(f: FieldFormula, jump: Jump, ends: Sequence[tuple[Any, Any]] | None, seed: int) -> Answer | None:
+    """A violating pair on the two sides of a jump: w the jump of v, n the normal, along n/|n| - w/|w| or n."""
+    if jump.solved is None:
+        return None
+    s, value = jump.solved
+    slope = compile_numpy([f.z], [], [sp.diff(jump.surface, t) for t in f.z])
+    sides = [compile_numpy([f.z], [], [one_side(e, jump.surface, k, f.z) for e in f.v]) for k in (1, -1)]
+    low, high = (np.full(f.dim, -_REACH), np.full(f.dim, _REACH)) if ends is None else outward(ends)
+    at, rng = list(f.z).index(s), np.random.default_rng(seed)
+    for p in [low / 2 + high / 2, *(low + (high - low) * rng.random((_TRIED, f.dim)))]:
+        point = [sp.Rational(round(float(x) * _DIGITS), _DIGITS) for x in p]
+        point[at] = value.xreplace(dict(zip(f.z, point, strict=True)))
+        here = np.array([float(x) for x in point])
+        n, w = slope(here, []), sides[0](here, []) - sides[1](here, [])
+        if not (np.isfinite(w).all() and w.any() and n.any()):
+            continue
+        n, w = n / np.linalg.norm(n), w / np.linalg.norm(w)
+        for u in (n, n - w):
+            for k in (4, 8, 16, 24):
+                ray = [sp.Rational(round(float(e) * 2**10), 2 ** (10 + k)) for e in u]
+                x, y = (
+                    [_clipped(c + g * r, j, ends) for j, (c, r) in enumerate(zip(point, ray, strict=True))]
+                    for g in (1, -1)
+                )
+                product = _product(f, x, y)
+                if product is not None:
+                    return (
+                        False,
+                        f"<v(z) - v(w), z - w> = {product} at z = {_text(x)}, w = {_text(y)}",
+                        (tuple(x), tuple(y)),
+                    )
+    return None
 
 
 def _text(point: Sequence[Any]) -> str:

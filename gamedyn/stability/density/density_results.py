@@ -91,9 +91,15 @@ class SpectralDensity:
         The interval covers the spread between probes and the sharp bounds of each, between which eigenvalues at the
         number itself, where there are many, make the difference: compare `mass(-tol)` and `mass(tol)`.
         """
-        bounds = np.array([rule.mass(below) for rule in self.rules])
+        return self._share(below, counted=False)
+
+    def _share(self, x: float, *, counted: bool) -> Estimate:
+        """The share left of x, eigenvalues at x itself counted or not, where all are known."""
+        bounds = np.array([rule.mass(x) for rule in self.rules])
         low, high = (_interval(bounds[:, k]) for k in (0, 1))
-        return Estimate(float(bounds.mean()), max(0.0, low.low), min(1.0, high.high))
+        known = all(rule.matrix is None for rule in self.rules)
+        value = float(bounds[:, int(counted)].mean() if known else bounds.mean())
+        return Estimate(value, max(0.0, low.low), min(1.0, high.high))
 
     def signs(self, tolerance: float | None = None) -> tuple[Estimate, Estimate]:
         """The shares of eigenvalues below -tolerance and above it; by default 1e-3 of the largest modulus met.
@@ -101,7 +107,7 @@ class SpectralDensity:
         The Hessians of networks have many eigenvalues that are almost 0, whose signs no number of steps tells.
         """
         limit = 1e-3 * max(map(abs, self.range)) if tolerance is None else float(tolerance)
-        below = self.mass(limit)
+        below = self._share(limit, counted=True)
         return self.mass(-limit), Estimate(1 - below.value, 1 - below.high, 1 - below.low)
 
     def moment(self, k: int) -> Estimate:

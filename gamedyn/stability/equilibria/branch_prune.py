@@ -1,7 +1,8 @@
 """Every zero of v in a box, with proof: boxes are split until each holds no zero, or exactly one.
 
     X is dropped        if 0 is outside the bounds of some v_k over X, or K(X) and X are disjoint
-    X is settled        if K(X') lies inside X' for a box X' around X: then X' holds exactly one zero
+    X is settled        if K(X') lies inside X' for a box X' around X: then X' holds exactly one zero,
+                        which is located by a tight box
     X is split          otherwise, after it was cut down to X ∩ K(X)
 
 What cannot be settled (zeros with singular J, and whatever the time does not suffice for) is counted, never dropped.
@@ -107,8 +108,10 @@ def _without_settled(
     for k in np.flatnonzero(settled):
         outer = (a[:, k], b[:, k])
         if not any(_same(outer, e) for e in zeros):
-            found = Enclosure(*krawczyk.tighten(below[:, k], above[:, k]), outer)
-            if not any(_same(e.outer, found) or _meet(krawczyk, e, found) for e in zeros):
+            found = krawczyk.settle(below[:, k], above[:, k], outer)
+            if found is None:
+                settled[k] = False  # exactly one zero, but where is not known: split on
+            elif not any(_same(e.outer, found) or _meet(krawczyk, e, found) for e in zeros):
                 zeros.append(found)
     return low[:, ~settled], high[:, ~settled]
 

@@ -29,7 +29,7 @@ import numpy as np
 import sympy as sp
 
 from gamedyn.games.field import NotInThisWorld, Player
-from gamedyn.stability.equilibria.stackelberg import follower_answer, total_second_derivative
+from gamedyn.stability.equilibria.stackelberg import follower_answer, require_length, total_second_derivative
 from gamedyn.stability.number_text import format_eigenvalues, format_number
 from gamedyn.stability.regions import timescales
 from gamedyn.stability.second_order import SecondOrder, entries, modulus, second_order, tidy
@@ -85,6 +85,7 @@ def classify(game_or_field: Any, point: Sequence[Any], *, params: Mapping[str, A
     >>> print(*classify(gd.zero_sum("x*y", min="x", max="y"), [0, 0]), sep=": ")
     center: eigenvalues ±i: neutral rotation
     """
+    require_length(game_or_field, point)
     data = second_order(game_or_field, point, params=params)
     if not data.vanishes:
         raise ValueError(
@@ -171,6 +172,7 @@ def timescale_threshold(data: SecondOrder) -> Any:
 
 
 def _with_costs(game: Any, z: Sequence[Any], params: Mapping[str, Any] | None) -> SecondOrder:
+    require_length(game, z)
     data = second_order(game, z, params=params)
     if data.hessians is None:
         raise NotInThisWorld(

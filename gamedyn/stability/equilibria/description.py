@@ -17,7 +17,7 @@ from gamedyn.stability.equilibria.classify import decide, timescale_threshold
 from gamedyn.stability.equilibria.equilibrium import Equilibrium, Manifold
 from gamedyn.stability.equilibria.newton_zeros import compiled_field, jacobian_formula, traced_field
 from gamedyn.stability.equilibria.polynomial_components import Piece
-from gamedyn.stability.equilibria.transversal import transversal_class
+from gamedyn.stability.equilibria.transversal import Transversal, transversal_class
 from gamedyn.stability.second_order import SecondOrder, second_order
 from gamedyn.stability.spectrum_signs import eigenvalues
 from gamedyn.stability.time_limit import OutOfTime, limited_time
@@ -151,6 +151,20 @@ class Describer:
         equations = tuple(e.xreplace(table) for e in piece.equations)
         exact = isinstance(jacobian, sp.MatrixBase)
         tolerance = None if exact else _CLOSE * max(1.0, float(np.abs(jacobian).max()))
-        return Manifold(
-            piece.dimension, equations, piece.parametrization, transversal_class(jacobian, tolerance=tolerance)
-        )
+        shown = transversal_class(jacobian, tolerance=tolerance)
+        everywhere = exact and self._holds_along(piece, shown)
+        return Manifold(piece.dimension, equations, piece.parametrization, shown, everywhere)
+
+    def _holds_along(self, piece: Piece, shown: Transversal) -> bool:
+        """Whether the class at one point is that of every point of the parametrization."""
+        if self.v is None or piece.parametrization is None:
+            return False
+        try:
+            jacobian = self._jacobian(piece.parametrization)
+            parameters = set().union(*(e.free_symbols for e in piece.parametrization))
+            if not jacobian.free_symbols & parameters:
+                return True
+            along = transversal_class(jacobian)
+        except OutOfTime:
+            return False
+        return bool(shown.stable and along.stable and along.neutral == shown.neutral == piece.dimension)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from gamedyn.games.chart import Chart, simplex_chart
@@ -21,6 +22,7 @@ from gamedyn.games.functions import exact_number, fresh
 from gamedyn.games.transformed import unwrap
 from gamedyn.rules.method import map_numbers
 from gamedyn.stability.equilibria.description import Describer, Zero
+from gamedyn.stability.equilibria.domain import is_defined, is_real_nowhere
 from gamedyn.stability.equilibria.equilibrium import Equilibrium, EquilibriumList, Manifold, in_order
 from gamedyn.stability.equilibria.isolation import isolating_boxes
 from gamedyn.stability.equilibria.numeric_search import NumericSearch
@@ -30,7 +32,7 @@ from gamedyn.stability.time_limit import OutOfTime, limited_time
 
 __all__ = ["Equilibrium", "EquilibriumList", "Manifold", "equilibria"]
 
-Box = Mapping[str, tuple[Any, Any]] | tuple[Any, Any] | None
+Box = Mapping[str, tuple[Any, Any]] | Sequence[tuple[Any, Any]] | tuple[Any, Any] | None
 DEFAULT_BOX = (-3.0, 3.0)  # of Newton's starts, per coordinate
 
 
@@ -51,7 +53,7 @@ def equilibria(
     ----------
     game : game
         A game in formulas, possibly transformed.
-    box : mapping name -> (low, high), or (low, high), optional
+    box : mapping name -> (low, high), sequence of d pairs (low, high), or one pair for all variables, optional
         Where to look; zeros outside are left out.  Without it, algebra looks everywhere and Newton's method starts in
         [-3, 3] per coordinate.
     params : mapping, optional
@@ -151,11 +153,13 @@ class _Search:
         describer = Describer(_exact_game(self.game), v, z, self.seconds)
         if found is None:
             found = self._by_newton(describer, why)
-        kept = [x for x in found.zeros if self._inside(x.point) and self._feasible(x.point)]
+        inside = [x for x in found.zeros if self._inside(x.point) and self._feasible(x.point)]
+        kept = [x for x in inside if self._defined(x.point)]
         left_out = any(x.piece is not None and x not in kept for x in found.zeros)
-        unsaid = left_out and found.method != "linear algebra"
+        unsaid = any(x.piece is not None and x not in inside for x in found.zeros) and found.method != "linear algebra"
         outside = "the nearest point of some manifold lies outside the box or constraints" if unsaid else ""
-        note = "; ".join(filter(None, [found.note, outside, self._constraint_note()]))
+        undefined = _undefined_note(len(inside) - len(kept))
+        note = "; ".join(filter(None, [found.note, outside, undefined, self._constraint_note()]))
         return EquilibriumList(
             in_order([describer.equilibrium(x) for x in kept]),
             complete=found.complete,
@@ -260,9 +264,24 @@ class _Search:
             return ""
         return "zeros of v strictly inside the constraints; points held on the boundary are not searched"
 
+    def _defined(self, point: Sequence[Any]) -> bool:
+        """Whether the costs (or, without costs, v) are real and finite at a zero of the simplified v."""
+        F = unwrap(self.game)[0].field("exact")
+        try:
+            with limited_time(self.seconds):
+                return F.is_quadratic or is_defined(F.costs or F.field_function.outputs, F.symbols, point)
+        except OutOfTime:
+            return True
+
     def _feasible(self, point: Sequence[Any]) -> bool:
         """Whether the point lies strictly inside the game's own constraints, where they do not act."""
         return unwrap(self.game)[0].field("exact").geometry.contains(point)
+
+
+def _undefined_note(count: int) -> str:
+    if not count:
+        return ""
+    return f"{count} zero{'s' if count > 1 else ''} of v left out, where the costs are not real and finite"
 
 
 def _flat(system: sp.MatrixBase, z: Sequence[sp.Symbol], dimension: int, point: tuple[Any, ...]) -> Piece:
@@ -289,12 +308,11 @@ def _by_solve(v: list[sp.Expr], z: Sequence[sp.Symbol]) -> _Found:
     except NotImplementedError:
         solutions = []
     points = [tuple(s.get(x, x) for x in z) for s in solutions]
-    isolated = [
-        p for p in points if not any(x.free_symbols & set(z) for x in p) and not any(x.is_real is False for x in p)
-    ]
+    isolated = [tuple(map(sp.simplify, p)) for p in points if not any(x.free_symbols & set(z) for x in p)]
+    real = [p for p in isolated if not any(map(is_real_nowhere, p))]
     free = sorted({str(s) for e in v for s in e.free_symbols - set(z)})
     note = f"{', '.join(free)} left free: points may be complex for some values, and others may exist"
-    return _Found([Zero(tuple(map(sp.simplify, p))) for p in isolated], False, "symbolic solving", note)
+    return _Found([Zero(p) for p in real], False, "symbolic solving", note)
 
 
 # boxes -----------------------------------------------------------------------------------
@@ -306,7 +324,7 @@ def _bounds(game: Any, box: Box) -> list[tuple[Any, Any]] | None:
         return None
     names = [n for p in game.players for n in p.variables]
     if not isinstance(box, Mapping):
-        box = dict.fromkeys(names, tuple(box))
+        box = _named(names, tuple(box), game)
     unknown = [n for n in box if n not in names]
     if unknown:
         raise ValueError(f"box names {unknown}, but the variables of '{game.name}' are {names}")
@@ -317,6 +335,19 @@ def _bounds(game: Any, box: Box) -> list[tuple[Any, Any]] | None:
             raise ValueError(f"box of '{n}' is {ends}; give (low, high) with low < high, both finite")
         bounds.append((exact_number(ends[0]), exact_number(ends[1])))
     return bounds
+
+
+def _named(names: list[str], box: tuple[Any, ...], game: Any) -> dict[str, tuple[Any, Any]]:
+    """One pair for all variables, or a pair for each of them in the order of the game, by their names."""
+    pairs = [np.ndim(b) > 0 for b in box]
+    if not any(pairs):
+        return dict.fromkeys(names, box)
+    if not all(pairs) or len(box) != len(names):
+        raise ValueError(
+            f"box is {box}; '{game.name}' has the variables {names}: give one pair (low, high) for all, "
+            "a pair for each, or a mapping from names to pairs"
+        )
+    return dict(zip(names, box, strict=True))
 
 
 def _exact_game(game: Any) -> Any:

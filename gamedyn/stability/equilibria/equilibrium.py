@@ -33,12 +33,15 @@ class Manifold:
         The coordinates as functions of s1, …, sk, where all equations can be solved for variables.
     transversal : Transversal
         The class across the manifold, at the point that stands for it.
+    everywhere : bool
+        Whether that class is proven along the whole parametrization.
     """
 
     dimension: int
     equations: tuple[Any, ...]
     parametrization: tuple[Any, ...] | None
     transversal: Transversal
+    everywhere: bool = False
 
     def __repr__(self) -> str:
         form = "found by its points"
@@ -49,7 +52,8 @@ class Manifold:
         across = self.transversal.summary
         if self.transversal.neutral > self.dimension:
             across = f"{self.transversal.neutral} neutral directions, so undecided across it"
-        return _cut(f"manifold of dimension {self.dimension}: {form}", _LINE) + f"; {across}"
+        where = "" if self.everywhere else "at the shown point: "
+        return _cut(f"manifold of dimension {self.dimension}: {form}", _LINE) + f"; {where}{across}"
 
     @property
     def stable(self) -> bool | None:

@@ -29,6 +29,8 @@ __all__ = ["Enclosure", "Krawczyk"]
 _JUMPS = (sp.sign, sp.Heaviside, sp.Piecewise)
 _RADII = tuple(10.0**-k for k in range(1, 12))
 _TIGHTENINGS = 60
+_ITERATIONS = 60
+_TIGHT = 1e-8  # relative width of a box in which Newton's iterations cannot go astray
 _U = np.finfo(float).eps
 _TINY = np.finfo(float).tiny
 
@@ -117,8 +119,35 @@ class Krawczyk:
         if not proven.any():
             return None
         k = int(np.argmax(proven))  # the largest box that is
-        outer = (low[:, k], high[:, k])
-        return Enclosure(*self.tighten(below[:, k], above[:, k]), outer)
+        outer = (low[:, k], high[:, k])  # the others lie inside and hold the same zero
+        return Enclosure(*self.tighten(below[:, proven].max(axis=1), above[:, proven].min(axis=1)), outer)
+
+    def settle(self, low: np.ndarray, high: np.ndarray, outer: tuple[np.ndarray, np.ndarray]) -> Enclosure | None:
+        """The tight box around the one zero of `outer`, known to lie in the box `(d,)`; None where it stays wide.
+
+        X ∩ K(X) stalls on wide boxes.  A box around the limit of Newton's iterations that lies inside `outer` and holds
+        a zero holds that one.
+        """
+        low, high = self.tighten(low, high)
+        if not _is_tight(low, high):
+            near = self.enclose(self.newton(low, high))
+            if near is None or (near.low < outer[0]).any() or (near.high > outer[1]).any():
+                return None
+            low, high = np.maximum(low, near.low), np.minimum(high, near.high)
+        return Enclosure(low, high, outer) if _is_tight(low, high) else None
+
+    def newton(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Where Newton's iterations from the middle of a box `(d,)`, kept inside, come to rest; no proof."""
+        m = 0.5 * low + 0.5 * high
+        for _ in range(_ITERATIONS):
+            v, _ = self._middle(*self.value(m[:, None], m[:, None]), (self.dim,))
+            J, _ = self._middle(*self.jacobian(m[:, None], m[:, None]), (self.dim, self.dim))
+            with np.errstate(all="ignore"):
+                after = np.clip(m - _inverses(J)[0] @ v[0], low, high)
+            if not np.isfinite(after).all() or (np.abs(after - m) <= 4 * _U * np.abs(m)).all():
+                break
+            m = after
+        return m
 
     def tighten(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """X ∩ K(X), repeated while it shrinks: of a box `(d,)` that is known to hold a zero."""
@@ -138,6 +167,11 @@ class Krawczyk:
             radius = np.nextafter(np.maximum(high - middle, middle - low), np.inf)
         n = low.shape[1]
         return middle.T.reshape(n, *shape), radius.T.reshape(n, *shape)
+
+
+def _is_tight(low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether a box `(d,)` shows where its zero is."""
+    return bool((high - low <= _TIGHT * (1 + np.abs(low))).all())
 
 
 def _inverses(J: np.ndarray) -> np.ndarray:

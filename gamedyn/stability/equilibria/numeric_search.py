@@ -22,6 +22,7 @@ from gamedyn.stability.time_limit import Clock, OutOfTime, limited_time
 __all__ = ["Exhausted", "NumericSearch"]
 
 _KINKS = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.Piecewise, sp.Heaviside)
+_POLISHING = 20
 _ONE_SIDED = "v has kinks, where J is one-sided and classes mean nothing"
 
 
@@ -129,11 +130,21 @@ class NumericSearch:
         return None if found is None else _pairs(found.low, found.high)
 
     def _polished(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """One Newton step from the middle of a tight box, kept inside."""
+        """Newton's iterations from the middle of a tight box, kept inside, while they make |v| smaller."""
         value, jacobian = self.describer.numeric
         m = 0.5 * low + 0.5 * high
-        step = np.linalg.solve(jacobian(m[:, None])[:, :, 0], value(m[:, None])[:, 0])
-        return np.clip(m - step, low, high)
+        v = value(m[:, None])[:, 0]
+        for _ in range(_POLISHING):
+            try:
+                step = np.linalg.solve(jacobian(m[:, None])[:, :, 0], v)
+            except np.linalg.LinAlgError:
+                break
+            after = np.clip(m - step, low, high)
+            w = value(after[:, None])[:, 0]
+            if not np.abs(w).max() < np.abs(v).max():
+                break
+            m, v = after, w
+        return m
 
     def _recognised(self, zero: np.ndarray) -> tuple[Any, ...]:
         try:

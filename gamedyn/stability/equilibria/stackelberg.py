@@ -23,12 +23,12 @@ import numpy as np
 import sympy as sp
 
 from gamedyn.games.exact import column
-from gamedyn.games.field import NotInThisWorld
+from gamedyn.games.field import Field, NotInThisWorld
 from gamedyn.games.functions import exact_number, fresh
 from gamedyn.stability.second_order import SecondOrder, entries, second_order, tidy
 from gamedyn.stability.spectrum_signs import definiteness, is_exact, sign
 
-__all__ = ["follower_answer", "is_differential_stackelberg", "total_second_derivative"]
+__all__ = ["follower_answer", "is_differential_stackelberg", "require_length", "total_second_derivative"]
 
 _STATIONARY = 1e3  # slack of float signs: points are zeros up to 1e-6 of the size of J
 
@@ -68,6 +68,7 @@ def is_differential_stackelberg(
     """
     if leader not in (0, 1):
         raise ValueError(f"leader is {leader!r}; give 0 (the first player leads) or 1")
+    require_length(game, z)
     data = second_order(game, z, params=params)
     if data.hessians is None:
         raise NotInThisWorld(
@@ -86,6 +87,14 @@ def is_differential_stackelberg(
     if second is None:
         second = _plain_second(data, leader, answer) - _bend(game, z, data, leader, answer, params)
     return definiteness(_symmetric(second))[0] == "positive"
+
+
+def require_length(game: Any, z: Sequence[Any]) -> None:
+    """ValueError if the point of a game or field has another number of coordinates."""
+    d = game.players[-1].stop
+    if len(z) != d:
+        name = "the field" if isinstance(game, Field) else f"'{game.name}'"
+        raise ValueError(f"{name} has d = {d} coordinates, got a point with {len(z)}")
 
 
 def follower_answer(data: SecondOrder, leader: int) -> Any:

@@ -82,7 +82,7 @@ class TransientGrowth:
     def __repr__(self) -> str:
         unit = "t" if self.linear.kind == "flow" else "k"
         until = "" if self.horizon is None else f", of all times up to {self.horizon:.4g}"
-        by_then = f"; by then at most {self.abscissa_bound:.4g}" if 0 < self.time < np.inf else ""
+        by_then = f"; by then at most {min(self.abscissa_bound, self.upper):.4g}" if 0 < self.time < np.inf else ""
         linear = self.linear
         return (
             f"TransientGrowth of {linear.name} ({KINDS[linear.kind]}, d = {linear.dim}; {self.method}):\n"
@@ -150,7 +150,7 @@ def transient_growth(
     >>> found
     TransientGrowth of the matrix (the flow matrix, d = 2; dense):
       7.37603-fold at t = 0.995
-      over all times at least K = 5.05 and at most 27.46; by then at most 7746
+      over all times at least K = 5.05 and at most 27.46; by then at most 27.46
     >>> found.start.round(3)  # ‖exp(tM) start‖ = 7.376 then
     array([0.05 , 0.999])
     """

@@ -14,18 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from gamedyn.maps.stepmap import StepMap
+from gamedyn.stability.regions.least_radius import POINTS, least_radius
 from gamedyn.stability.regions.modulus import dominant_modulus
-from gamedyn.stability.regions.number_fields import Bounds
 from gamedyn.stability.regions.parameter_floats import Values, matrix_radii
-from gamedyn.stability.regions.parameters import Problem, Ranges, pose
-from gamedyn.stability.regions.stable_region import MAX_DIMENSION, solve_region, window
+from gamedyn.stability.regions.parameters import Problem, Ranges, has_coefficient, pose
+from gamedyn.stability.regions.stable_region import MAX_DIMENSION, solve_region
 from gamedyn.stability.regions.step_jacobian import ZETA
 from gamedyn.stability.time_limit import OutOfTime, limited_time
 
@@ -36,8 +36,6 @@ SLACK = (
     1e-7  # by how much the rate of an exact candidate may exceed the numeric one: double eigenvalues are known to 1e-8
 )
 GAP = sp.Rational(1, 10**6)  # of the proven bound below a rate that is not rational
-POINTS = {1: 801, 2: 61, 3: 21}  # grid points per axis of one zoom
-STARTS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +51,16 @@ class BestParameters:
         million below it otherwise; None where nothing was proved in time.
     reason : str
         Why the values are floats, or nothing is proved.
+    errors : tuple of float
+        Of floats: by how much repeated searches disagree about each value, and about the rate; digits beyond are not
+        shown.
     """
 
     values: dict[sp.Symbol, Any]
     rate: Any
     bound: sp.Rational | None = None
     reason: str = ""
+    errors: tuple[float, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -71,26 +73,30 @@ class BestParameters:
         return self.bound is not None
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{s} = {_shown(v)}" for s, v in self.values.items())
+        errors = self.errors or (0.0,) * (len(self.values) + 1)
+        shown = ", ".join(f"{s} = {_shown(v, e)}" for (s, v), e in zip(self.values.items(), errors[:-1], strict=True))
         proof = (
             f"no rate below {self.bound if self.bound == self.rate else format(float(self.bound), '.7g')} exists"
             if self.bound is not None
             else ""
         )
-        lines = [f"BestParameters ({'exact' if self.exact else 'numeric'}): {shown}; rate {_shown(self.rate)}"]
+        lines = [
+            f"BestParameters ({'exact' if self.exact else 'numeric'}): {shown}; rate {_shown(self.rate, errors[-1])}"
+        ]
         return "\n".join([*lines, *(f"  ({text})" for text in (proof, self.reason) if text)])
 
 
-def _shown(x: Any) -> str:
+def _shown(x: Any, error: float) -> str:
     if not isinstance(x, sp.Expr):
-        return f"{float(x):.8g}"
+        settled = int(np.log10(abs(x) / error)) if error > 0 and abs(x) > error else 8 if error == 0 else 1
+        return f"{float(x):.{min(max(settled, 1), 8)}g}"
     return (
         str(x) if x.is_Integer else f"{x} [{float(x):.6g}]" if not x.has(sp.CRootOf) else f"{float(x):.8g} [algebraic]"
     )
 
 
 def best_parameters(
-    T: StepMap, z: Any, parameters: Ranges = ("lr", "momentum"), *, time_limit: float = 5.0
+    T: StepMap, z: Any, parameters: Ranges | None = None, *, time_limit: float = 5.0
 ) -> BestParameters | None:
     """The values of several coefficients with the fastest asymptotic rate.
 
@@ -99,22 +105,24 @@ def best_parameters(
     T : StepMap
     z : `(d,)`
         An equilibrium.
-    parameters : str, sequence of str, or mapping of str to (low, high)
-        At most three; names and ranges as in `stable_region`.
+    parameters : str, sequence of str, or mapping of str to (low, high), optional
+        At most three; names and ranges as in `stable_region`. Those of "lr" and "momentum" that the method has, if left
+        out.
     time_limit : float
-        Seconds for the closed form, and again for the proof.
+        Seconds for the search in floats, for the closed form, and again for the proof.
 
     Returns
     -------
     BestParameters or None
-        None where no parameters on the grid are stable, or where ρ keeps falling towards an end of a range.
+        None says either of two things: no parameters on the grid are stable, or ρ keeps falling towards an end of a
+        range, so that no parameters attain the least rate. `stable_region` tells which: it is empty in the first case.
 
     Raises
     ------
     TypeError
         If T is no step map.
     ValueError
-        For more than three parameters, or if other symbols are free.
+        For more than three parameters, or if other symbols have no values.
 
     Notes
     -----
@@ -137,16 +145,17 @@ def best_parameters(
     """
     if not isinstance(T, StepMap):
         raise TypeError(f"best_parameters needs a step map, got {type(T).__name__}; write StepMap(rule, game)")
-    problem = pose(T, z, parameters)
+    problem = pose(T, z, _usual(T) if parameters is None else parameters)
     if len(problem.parameters) > len(POINTS):
         raise ValueError(f"at most {len(POINTS)} parameters at once, got {len(problem.parameters)}; bind the others")
-    evaluate = _evaluator(problem)
-    found = _search(evaluate, [p.bounds for p in problem.parameters])
+    found = least_radius(_evaluator(problem, time_limit), problem.parameters, time_limit)
     if found is None:
         return None
-    point, rate = found
+    point, rate = found.point, found.rate
     symbols = [p.symbol for p in problem.parameters]
-    numeric = BestParameters(dict(zip(symbols, map(float, point), strict=True)), rate, None, problem.reason)
+    numeric = BestParameters(
+        dict(zip(symbols, map(float, point), strict=True)), rate, None, problem.reason, found.errors
+    )
     if not problem.exact or problem.dim > MAX_DIMENSION:
         return replace(numeric, reason=problem.reason or f"dimension {problem.dim} > {MAX_DIMENSION}")
     try:
@@ -157,81 +166,23 @@ def best_parameters(
     return replace(best, bound=_proven_bound(problem, best.rate, time_limit))
 
 
-def _evaluator(problem: Problem) -> Values:
-    small = problem.exact and problem.dim <= MAX_DIMENSION
-    return matrix_radii(problem.matrix, [p.symbol for p in problem.parameters]) if small else problem.evaluate
+def _usual(T: StepMap) -> list[str]:
+    names = [n for n in ("lr", "momentum") if has_coefficient(T, n)]
+    if not names:
+        raise ValueError(f"{T.method!r} has no lr and no momentum; name parameters=[...]")
+    return names
 
 
-# --- in floats --------------------------------------------------------------------------------------------------------
-
-
-def _search(evaluate: Values, ranges: Sequence[Bounds]) -> tuple[np.ndarray, float] | None:
-    """The best point of repeated zooms from the best points of a grid."""
-    per_axis = POINTS[len(ranges)]
-    axes = []
-    for bounds in ranges:
-        low, high = window(bounds)
-        axes.append(np.geomspace(low, high, per_axis) if bounds == (0, sp.oo) else np.linspace(low, high, per_axis))
-    mesh = np.meshgrid(*axes, indexing="ij")
-    values = evaluate(*(m.ravel() for m in mesh)).reshape(mesh[0].shape)
-    best: tuple[np.ndarray, float] | None = None
-    for index in _local_minima(values)[:STARTS]:
-        centre = np.array([a[i] for a, i in zip(axes, index, strict=True)])
-        width = np.array([a[min(i + 2, per_axis - 1)] - a[max(i - 2, 0)] for a, i in zip(axes, index, strict=True)])
-        point, value = _zoom(evaluate, centre, width, ranges)
-        if best is None or value < best[1] - 1e-12:
-            best = point, value
-    if best is None or best[1] >= 1 - 1e-12 or any(_at_end(x, b) for x, b in zip(best[0], ranges, strict=True)):
-        return None
-    return best
-
-
-def _local_minima(values: np.ndarray) -> list[tuple[int, ...]]:
-    """Grid points no worse than their neighbours, the best first."""
-    finite = np.where(np.isfinite(values), values, np.inf)
-    padded = np.pad(finite, 1, constant_values=np.inf)
-    least = np.ones(values.shape, dtype=bool)
-    for shift in product((-1, 0, 1), repeat=values.ndim):
-        view = padded[tuple(slice(1 + s, 1 + s + n) for s, n in zip(shift, values.shape, strict=True))]
-        least &= finite <= view
-    least &= np.isfinite(values)
-    return sorted(map(tuple, np.argwhere(least)), key=lambda i: float(finite[i]))
-
-
-def _zoom(
-    evaluate: Values, centre: np.ndarray, width: np.ndarray, ranges: Sequence[Bounds]
-) -> tuple[np.ndarray, float]:
-    """Grids around the best point so far, halved where it is well inside."""
-    count = {1: 33, 2: 17, 3: 9}[len(centre)]
-    limits = [
-        (float(low) if low.is_finite else -np.inf, float(high) if high.is_finite else np.inf) for low, high in ranges
-    ]
-    best = np.inf
-    for _ in range(160):
-        axes = [c + w * np.linspace(-0.5, 0.5, count) for c, w in zip(centre, width, strict=True)]
-        axes = [
-            np.clip(a, low + 1e-12 * w, high - 1e-12 * w) for a, (low, high), w in zip(axes, limits, width, strict=True)
-        ]
-        mesh = [m.ravel() for m in np.meshgrid(*axes, indexing="ij")]
-        values = evaluate(*mesh)
-        k = int(np.argmin(values))
-        if values[k] < best:
-            best, centre = float(values[k]), np.array([m[k] for m in mesh])
-            edge = any(
-                abs(c - a[0]) < 1e-9 * w or abs(c - a[-1]) < 1e-9 * w
-                for c, a, w in zip(centre, axes, width, strict=True)
-            )
-            if edge:
-                continue
-        width = width * 0.6
-        if np.all(width < 1e-13 * np.maximum(1, np.abs(centre))):
-            break
-    return centre, best
-
-
-def _at_end(x: float, bounds: Bounds) -> bool:
-    low, high = window(bounds)
-    return (bounds[1] == sp.oo and x >= high * 0.99) or (bounds[0] == -sp.oo and x <= low * 0.99)
+def _evaluator(problem: Problem, time_limit: float) -> Values:
+    """ρ in floats: of one matrix of formulas where it is small, which is much faster than a trace of the step."""
+    if not problem.batched or problem.dim > MAX_DIMENSION:
+        return problem.evaluate
+    try:
+        with limited_time(time_limit):
+            matrix = problem.matrix
+    except OutOfTime:
+        return problem.evaluate
+    return matrix_radii(matrix, [p.symbol for p in problem.parameters])
 
 
 # --- exactly ----------------------------------------------------------------------------------------------------------
@@ -240,11 +191,6 @@ def _at_end(x: float, bounds: Bounds) -> bool:
 def _named(problem: Problem, point: np.ndarray, rate: float) -> BestParameters | None:
     """The best exact candidate next to the numeric optimum."""
     symbols = [p.symbol for p in problem.parameters]
-    others = problem.matrix.free_symbols - set(symbols)
-    if others:
-        raise ValueError(
-            f"the symbols {sorted(map(str, others))} have no values; bind them or add them to the parameters"
-        )
     numerator = sp.fraction(sp.together(problem.characteristic))[0]
     _, factored = sp.Poly(numerator, ZETA, *symbols, extension=True).factor_list()
     factors = [sp.Poly(f.as_expr(), ZETA) for f, _ in factored if f.degree(ZETA) > 0 and f.as_expr() != ZETA]

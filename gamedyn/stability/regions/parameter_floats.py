@@ -70,12 +70,12 @@ def matrix_function(matrix: sp.MatrixBase, symbols: Sequence[sp.Symbol]) -> Valu
 
     Raises
     ------
-    TimeoutError
+    ValueError
         If other symbols are left.
     """
     left = sorted(s.name for s in matrix.free_symbols - set(symbols))
     if left:
-        raise TimeoutError(f"numbers need values for the free symbols {left}")
+        raise ValueError(f"the free symbols {left} have no values; bind them, or add them to the parameters")
     entries = sp.lambdify(list(symbols), list(matrix), "numpy")
 
     def matrices(*arrays: np.ndarray) -> np.ndarray:

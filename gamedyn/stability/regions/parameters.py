@@ -20,10 +20,12 @@ from gamedyn.games.chart import simplex_chart
 from gamedyn.games.coefficients import free_symbols
 from gamedyn.games.field import NotInThisWorld, Player
 from gamedyn.games.functions import exact_number
-from gamedyn.games.transformed import unwrap
+from gamedyn.games.transformed import require_game, unwrap
 from gamedyn.maps.stepmap import StepMap
 from gamedyn.rules.basic import Simultaneous
+from gamedyn.rules.method import Method
 from gamedyn.rules.rule import is_scheduled
+from gamedyn.rules.transforms import two_timescale
 from gamedyn.stability.jacobian import jacobian
 from gamedyn.stability.points import as_point
 from gamedyn.stability.regions.number_fields import POSITIVE, Bounds
@@ -33,10 +35,12 @@ from gamedyn.stability.regions.step_jacobian import (
     free_names,
     refuse_preconditioner,
     require_equilibrium,
+    scan_window,
     step_symbol,
+    step_unit,
 )
 
-__all__ = ["Parameter", "Problem", "cayley", "pose", "scaled"]
+__all__ = ["Parameter", "Problem", "cayley", "has_coefficient", "pose", "scaled"]
 
 SIGNED = {"momentum": (sp.S.NegativeOne, sp.S.One)}  # coefficients of methods that may be negative
 Ranges = str | Sequence[str] | Mapping[str, Any]
@@ -54,11 +58,25 @@ class Parameter:
         What stands for it in answers.
     bounds : (Expr, Expr)
         Its range, an open interval with rational or infinite ends.
+    unit : float
+        What it is measured in where it is looked at in floats: 1/ρ(J) for a step size.
     """
 
     name: str
     symbol: sp.Symbol
     bounds: Bounds
+    unit: float = 1.0
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """The part of its range that is looked at in floats; a positive one is taken on a geometric grid."""
+        low, high = self.bounds
+        if low == 0 and high == sp.oo:
+            return scan_window(self.unit)
+        start = float(low) if low.is_finite else min(-10.0, float(high) - 20.0 if high.is_finite else -10.0)
+        stop = float(high) if high.is_finite else max(10.0, start + 20.0)
+        margin = 1e-6 * (stop - start)
+        return start + margin, stop - margin
 
     @property
     def work(self) -> sp.Dummy:
@@ -116,7 +134,10 @@ class Problem:
     @cached_property
     def characteristic(self) -> sp.Expr:
         """The characteristic polynomial of the matrix, written in ζ."""
-        return self.matrix.charpoly(ZETA).as_expr(ZETA)
+        try:
+            return self.matrix.charpoly(ZETA).as_expr(ZETA)
+        except TypeError:  # SymPy sorts the factors of blocks, and cannot where radicals meet parameters
+            return (ZETA * sp.eye(self.matrix.rows) - self.matrix).det(method="berkowitz")
 
     def sliced(self, values: Mapping[Parameter, sp.Expr]) -> Problem:
         """The problem with some of its parameters fixed."""
@@ -170,6 +191,8 @@ def pose(source: Any, z: Any, parameters: Ranges) -> Problem:
 
     Raises
     ------
+    TypeError
+        If the source is none of the three.
     ValueError
         If a parameter does not exist, bounds are no interval, or v does not vanish at z.
     NotInThisWorld
@@ -180,6 +203,14 @@ def pose(source: Any, z: Any, parameters: Ranges) -> Problem:
         return _pose_step(source, z, ranges)
     if isinstance(source, sp.MatrixBase):
         return _pose_matrix(source, ranges)
+    try:
+        require_game(source, "a region")
+    except TypeError:
+        raise TypeError(
+            f"a region is that of a step map, a game or a SymPy matrix with the parameters as symbols, got "
+            f"{type(source).__name__}; a matrix of numbers has no parameters (for the factor on the last player's rows "
+            f"ask stable_timescales(J, players=...))"
+        ) from None
     return _pose_flow(source, z, ranges)
 
 
@@ -225,6 +256,8 @@ def _pose_step(T: StepMap, z: Any, ranges: Mapping[str, Bounds | None]) -> Probl
         )
     require_equilibrium(T, z)
     known = _symbols(T.game, (*T.method.parts,), z)
+    if "tau" in ranges and "tau" not in known and not has_coefficient(T, "tau"):
+        T = StepMap(Method(T.method, two_timescale(sp.Integer(1))), T.game, params=T.params, oracle=T.oracle)
     free, chosen = T, []
     for name, bounds in ranges.items():
         if name in known:
@@ -236,12 +269,22 @@ def _pose_step(T: StepMap, z: Any, ranges: Mapping[str, Bounds | None]) -> Probl
         ends = bounds or SIGNED.get(name.rpartition(".")[2], POSITIVE)
         symbol = symbol if ends[0] >= 0 else sp.Symbol(symbol.name, real=True)
         free = free.with_parameter(name, symbol)
-        chosen.append(Parameter(name, symbol, ends))
+        unit = step_unit(T, z) if name.rpartition(".")[2] == "lr" else 1.0
+        chosen.append(Parameter(name, symbol, ends, unit))
     formulas = "exact" in T.game.worlds
     reason = "no formulas" if not formulas else "" if _is_exact(z) else "the point has floats"
     evaluate = step_radii(free, z, chosen) if formulas else plain_radii(T, z, [p.name for p in chosen])
     build = lambda: _step_matrix(free, z)  # noqa: E731
     return Problem("step", tuple(chosen), build, evaluate, repr(T.method), T.dim, not reason, reason, formulas)
+
+
+def has_coefficient(T: StepMap, name: str) -> bool:
+    """Whether one coefficient of the method, and one only, goes by the name."""
+    try:
+        T.with_parameter(name, sp.Integer(1))
+    except ValueError:
+        return False
+    return True
 
 
 def _step_matrix(T: StepMap, z: Any) -> sp.MatrixBase:

@@ -171,13 +171,19 @@ class StableRegion:
         words = [_range(s, low, high, write) for s, (low, high) in ranges.items()]
         return [w for w in (*words, *map(write, rest)) if w]
 
+    def _nowhere(self) -> str:
+        if self.kind == "exact":
+            return "nowhere"
+        (p,) = self.problem.parameters
+        return f"nowhere among the scanned values, {p.window[0]:.4g} <= {p.symbol} <= {p.window[1]:.4g}"
+
     def __repr__(self) -> str:
         if self.kind == "conditions":
             words = "stable nowhere" if sp.false in self.conditions else ", ".join(self._statements(str))
             lines = [f"StableRegion (conditions): {words or 'stable everywhere'}"]
         elif self.stable is not None:
             where = spell(self.stable, self.parameters[0]) if self.stable is not sp.S.EmptySet else ""
-            lines = [f"StableRegion ({self.kind}): stable {f'for {where}' if where else 'nowhere'}"]
+            lines = [f"StableRegion ({self.kind}): stable {f'for {where}' if where else self._nowhere()}"]
             if self.neutral is not None and self.neutral is not sp.S.EmptySet:
                 lines.append(f"  neutral for {spell(self.neutral, self.parameters[0])}")
         else:

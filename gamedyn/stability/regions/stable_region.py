@@ -23,7 +23,7 @@ from gamedyn.stability.regions.region_result import Grid, StableRegion
 from gamedyn.stability.regions.regions import polynomial_region
 from gamedyn.stability.regions.semisimple import semisimple_check
 from gamedyn.stability.regions.step_jacobian import ZETA
-from gamedyn.stability.regions.step_scan import scan_steps
+from gamedyn.stability.regions.step_scan import scan_count, scan_steps
 from gamedyn.stability.time_limit import Clock, OutOfTime, limited_time
 
 __all__ = ["StableRegion", "solve_region", "stable_region"]
@@ -44,8 +44,9 @@ def stable_region(source: Any, z: Any = None, parameters: Ranges = "lr", *, time
         An equilibrium, which may contain the parameters.  Exact numbers give an exact answer; floats a numeric one.
     parameters : str, sequence of str, or mapping of str to (low, high)
         Coefficients of the method ("lr", "momentum", "consensus.gamma"), parameters of the game, symbols in either;
-        "tau" of a game: the factor of the last player's field.  Without a range, coefficients are positive,
-        "momentum" is in (-1, 1), and symbols have the range of their assumptions.  None is an end without bound.
+        "tau": the factor of the last player's field, also of a method without that coefficient.  Without a range,
+        coefficients are positive, "momentum" is in (-1, 1), and symbols have the range of their assumptions.
+        None is an end without bound.
     time_limit : float
         Seconds of algebra; then the answer is numeric.
 
@@ -56,8 +57,11 @@ def stable_region(source: Any, z: Any = None, parameters: Ranges = "lr", *, time
 
     Raises
     ------
+    TypeError
+        If the source is none of the three.
     ValueError
-        If a parameter does not exist or has no range, or v does not vanish at z.
+        If a parameter does not exist or has no range, or v does not vanish at z; if a numeric answer needs the values
+        of other symbols.
     NotInThisWorld
         For a preconditioned or a scheduled method.
     TimeoutError
@@ -89,7 +93,11 @@ def solve_region(problem: Problem, time_limit: float = 5.0) -> StableRegion:
         with limited_time(time_limit) as clock:
             return _exact(problem, clock)
     except OutOfTime:
-        return _mapped(problem, f"the exact answer takes more than {time_limit:g} s")
+        late = f"the exact answer takes more than {time_limit:g} s"
+    try:
+        return _mapped(problem, late)
+    except ValueError as error:  # a map needs values that conditions do not
+        raise TimeoutError(f"{late}, and {error}") from None
 
 
 # --- exact ------------------------------------------------------------------------------------------------------------
@@ -123,7 +131,7 @@ def _one(problem: Problem, p: Parameter, h: sp.Dummy, clock: Clock) -> StableReg
         time_limit=clock.left,
         bounds=p.bounds,
         semisimple_check=semisimple_check(matrix, h, problem.kind),
-        fallback=lambda: scan_steps(problem.evaluate, h, window(p.bounds), "too slow"),
+        fallback=lambda: scan_steps(problem.evaluate, h, p.window, "too slow"),
     )
     if found.kind == "numeric":
         return _mapped(problem, found.reason.split(";")[0])
@@ -165,32 +173,21 @@ def _several(
 # --- numeric ----------------------------------------------------------------------------------------------------------
 
 
-def window(bounds: Bounds) -> tuple[float, float]:
-    """The part of a range that is looked at in floats; a positive one is taken on a geometric grid."""
-    low, high = bounds
-    if low == 0 and high == sp.oo:
-        return 1e-4, 1e2
-    start = float(low) if low.is_finite else min(-10.0, float(high) - 20.0 if high.is_finite else -10.0)
-    stop = float(high) if high.is_finite else max(10.0, start + 20.0)
-    margin = 1e-6 * (stop - start)
-    return start + margin, stop - margin
-
-
 def _mapped(problem: Problem, reason: str) -> StableRegion:
     """The numeric answer: a scan in one parameter, a grid in several."""
     if len(problem.parameters) == 1:
         (p,) = problem.parameters
         shifted = lambda h: problem.evaluate(h) - problem.limit + 1  # noqa: E731
-        found = scan_steps(shifted, p.symbol, window(p.bounds), reason, 2000 if problem.batched else 400)
+        found = scan_steps(shifted, p.symbol, p.window, reason, scan_count(p.window, problem.batched))
         return StableRegion(problem, solve_region, "numeric", stable=found.stable, reason=found.reason)
     count = len(problem.parameters)
     per_axis = max(3, round((GRID_POINTS if problem.batched else GRID_POINTS // 40) ** (1 / count)))
-    axes = tuple(_axis(p.bounds, per_axis) for p in problem.parameters)
+    axes = tuple(_axis(p, per_axis) for p in problem.parameters)
     mesh = np.meshgrid(*axes, indexing="ij")
     values = problem.evaluate(*(m.ravel() for m in mesh)).reshape(mesh[0].shape)
     return StableRegion(problem, solve_region, "numeric", grid=Grid(axes, values, problem.limit), reason=reason)
 
 
-def _axis(bounds: Bounds, points: int) -> np.ndarray:
-    low, high = window(bounds)
-    return np.geomspace(low, high, points) if low > 0 and bounds[1] == sp.oo else np.linspace(low, high, points)
+def _axis(p: Parameter, points: int) -> np.ndarray:
+    low, high = p.window
+    return np.geomspace(low, high, points) if low > 0 and p.bounds[1] == sp.oo else np.linspace(low, high, points)

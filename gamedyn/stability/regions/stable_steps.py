@@ -81,7 +81,8 @@ class StableSteps:
             body = f"{h} > 0" + "".join(f" and {c}" for c in self.conditions)
             lines = [f"StableSteps (conditions): {body}"]
         else:
-            lines = [f"StableSteps ({self.kind}): stable for {spell(self.stable, h)}"]
+            scanned = self.kind == "numeric" and self.stable is sp.S.EmptySet
+            lines = [f"StableSteps ({self.kind}): stable for {'no scanned step' if scanned else spell(self.stable, h)}"]
         if self.neutral is not sp.S.EmptySet:
             lines.append(f"  neutral for {spell(self.neutral, h)}")
         return "\n".join([*lines, f"  ({self.reason})"] if self.reason else lines)

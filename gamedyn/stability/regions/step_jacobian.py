@@ -101,6 +101,23 @@ def _largest(m: Any) -> float:
     return float(np.max(np.abs(values), initial=0.0))
 
 
+def step_unit(T: StepMap, z: Any) -> float:
+    """1/ρ(J), in which steps are measured where they are scanned; 1 where J has no numbers, or nothing but zeros."""
+    params = {n: v for n, v in T.params.items() if n in T.game.parameters}
+    try:
+        J = GameJacobian.of(*enter(T.game, floats(as_point(z)), params)).to_dense()
+    except (NotInThisWorld, TypeError, ValueError):  # a symbol without a value, a field that needs formulas
+        return 1.0
+    J = np.asarray(J.detach().cpu().double() if hasattr(J, "detach") else J, dtype=float)
+    radius = float(np.abs(np.linalg.eigvals(J)).max()) if np.isfinite(J).all() else 0.0
+    return 1 / radius if radius > 0 and np.isfinite(1 / radius) else 1.0
+
+
+def scan_window(unit: float) -> tuple[float, float]:
+    """The positive steps that are scanned: 1e-4 to 1e2, further down for a steep field, further up for a flat one."""
+    return 1e-4 * min(1.0, unit), 1e2 * max(1.0, unit)
+
+
 def floats(z: Any) -> Any:
     """The point as floats; a tensor as it is."""
     return z if hasattr(z, "requires_grad") else [float(e) for e in z]

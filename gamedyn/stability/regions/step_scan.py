@@ -9,7 +9,7 @@ import sympy as sp
 
 from gamedyn.stability.regions.stable_steps import StableSteps
 
-__all__ = ["polynomial_radius", "scan_steps"]
+__all__ = ["polynomial_radius", "scan_count", "scan_steps"]
 
 
 def polynomial_radius(p: sp.Expr, zeta: sp.Symbol, h: sp.Symbol) -> Callable[[np.ndarray], np.ndarray]:
@@ -32,6 +32,12 @@ def polynomial_radius(p: sp.Expr, zeta: sp.Symbol, h: sp.Symbol) -> Callable[[np
         return rho
 
     return radius
+
+
+def scan_count(search: tuple[float, float], batched: bool) -> int:
+    """How many steps are scanned: 2000 on six decades, 400 where each costs a Jacobian, more on a longer range."""
+    decades = np.log10(search[1] / search[0]) if search[0] > 0 else 0.0
+    return round((2000 if batched else 400) * max(1.0, decades / 6))
 
 
 def scan_steps(

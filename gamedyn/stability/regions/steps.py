@@ -25,10 +25,12 @@ from gamedyn.stability.regions.step_jacobian import (
     free_names,
     refuse_preconditioner,
     require_equilibrium,
+    scan_window,
     step_jacobian,
     step_polynomial,
+    step_unit,
 )
-from gamedyn.stability.regions.step_scan import scan_steps
+from gamedyn.stability.regions.step_scan import scan_count, scan_steps
 from gamedyn.stability.time_limit import OutOfTime, limited_time
 
 __all__ = [
@@ -217,8 +219,9 @@ def _scanned(T: StepMap, z: Any, parameter: str, reason: str) -> StableSteps:
     unbound = free_names(free, z) - {h.name, *T.params}
     if unbound:
         raise TimeoutError(f"no conditions: {reason}. Give the free symbols {sorted(unbound)} values")
-    samples = 2000 if "exact" in T.game.worlds else 400
-    return scan_steps(float_radius(T, z, parameter), h, SEARCH, reason, samples)
+    search = scan_window(step_unit(T, z) if parameter.rpartition(".")[2] == "lr" else 1.0)
+    samples = scan_count(search, "exact" in T.game.worlds)
+    return scan_steps(float_radius(T, z, parameter), h, search, reason, samples)
 
 
 # the best step ---------------------------------------------------------------------------------------

@@ -199,6 +199,10 @@ def circulation(game: Any, orbit: Any, params: Mapping[str, Any] | None = None, 
     if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
         raise ValueError(f"nodes={nodes!r} must be a positive int")
     F, points, _ = orbit_points(game, orbit, params, least=2)
+    if F.world == "neural":
+        from gamedyn.games.products import refuse_random
+
+        refuse_random(F, points[0])
     work = effort = 0.0
     for start, end in pairwise(points):
         w, e = _line(F, start, end, nodes)

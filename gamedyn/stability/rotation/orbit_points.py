@@ -54,21 +54,8 @@ def orbit_points(
 
 
 def _enter(game: Any, z: Any, params: Any) -> tuple[Field, Any]:
-    if not isinstance(game, Field):
-        F, point = enter(game, z, params)
-    else:
-        if params:
-            raise ValueError(f"a field has its parameters already, got params={dict(params)}; give them to game.field")
-        F, point = game, _in_world(z, game.world)
+    F, point = enter(game, z, params)
     return F, point.detach() if F.world == "neural" else point
-
-
-def _in_world(z: Any, world: str) -> Any:
-    if world != "neural":
-        return np.asarray(z, dtype=float)
-    import torch
-
-    return torch.as_tensor(z)
 
 
 def time_weights(times: np.ndarray) -> np.ndarray:

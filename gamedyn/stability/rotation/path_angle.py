@@ -114,6 +114,10 @@ def path_angle(
     if positions.ndim != 1 or positions.size == 0 or not np.isfinite(positions).all():
         raise ValueError(f"alphas of shape {positions.shape} must be one array (n,) of finite numbers, n > 0")
     F, first, last = _entered(game, start, end, params)
+    if getattr(F, "world", "") == "neural":
+        from gamedyn.games.products import refuse_random
+
+        refuse_random(F, first)
     if first.ndim != 1 or first.shape != last.shape:
         raise ValueError(f"a path joins two points (d,), got shapes {tuple(first.shape)} and {tuple(last.shape)}")
     direction = last - first

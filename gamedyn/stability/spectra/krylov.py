@@ -103,7 +103,13 @@ class KrylovSchur:
 
     def __post_init__(self) -> None:
         d = len(self.like)
-        self.basis = min(self.basis, d)
+        if isinstance(self.basis, bool) or int(self.basis) != self.basis or self.basis < min(self.k + 3, d):
+            raise ValueError(
+                f"basis is {self.basis!r}; {self.k} eigenvalues need an int of at least {self.k + 3} vectors"
+            )
+        if not 0 < self.tolerance < 1:
+            raise ValueError(f"tolerance is {self.tolerance!r}; it must be between 0 and 1")
+        self.basis = min(int(self.basis), d)
         self._V = torch.empty((self.basis + 1, d), dtype=self.like.dtype, device=self.like.device)
         self._H = np.zeros((self.basis + 1, self.basis))
         self._generator = torch.Generator().manual_seed(self.seed)
@@ -120,10 +126,12 @@ class KrylovSchur:
 
         `report` is called after every restart, with this object; its `state` is then whole.
         """
+        first = self._restarts
         while True:
             m = self._expand()
             T, Q = self._schur(m)
-            done = self.converged.all() or self._restarts >= restarts or m == len(self.like)
+            late = self._restarts + 1 - first >= restarts
+            done = bool(self.converged.all()) or late or m == len(self.like)
             self._restart(T, Q, m, len(self.values) if done else self._keep(m))
             if report is not None:
                 report(self)
@@ -176,25 +184,42 @@ class KrylovSchur:
         return u / u.norm()
 
     def _resume(self, state: KrylovState) -> None:
+        if not isinstance(state, KrylovState):
+            raise TypeError(f"state is {type(state).__name__}; give result.state() or load_state(path)")
         p = state.rayleigh.shape[1]
         if state.basis.shape != (p + 1, len(self.like)) or p >= self.basis:
             raise ValueError(
                 f"the state holds {tuple(state.basis.shape)} numbers; this iteration needs fewer than {self.basis} "
                 f"vectors of {len(self.like)}. Go on with the settings that the state was made with"
             )
+        if state.basis.dtype != self.like.dtype:
+            raise ValueError(
+                f"the state is of {state.basis.dtype}, this search of {self.like.dtype}; use the same type"
+            )
         self._V[: p + 1] = state.basis.to(self._V)
         self._H[: p + 1, :p] = state.rayleigh
         self._size, self._products, self._restarts, self._norm = p, state.products, state.restarts, state.norm
+        column = torch.as_tensor(state.rayleigh[:, 0]).to(self._V)
+        apart = float((self.product(self._V[0]) - self._V[: p + 1].T @ column).norm())
+        self._products += 1
+        if not apart <= self._eps**0.5 * max(self._norm, float(column.norm())):
+            raise ValueError(
+                f"the state belongs to another operator: A V = V S + v bᵀ is off by {apart:.2g} of {self._norm:.2g}; "
+                f"remove it to begin anew, or go on at the point that it was made at"
+            )
 
     def _expand(self) -> int:
         """Arnoldi steps up to m vectors, or until the wanted have converged; the number of vectors."""
-        begin = self._size
+        begin, closed = self._size, False
         for j in range(begin, self.basis):
             w = self.product(self._V[j])
             self._products += 1
             self._H[: j + 1, j], self._H[j + 1, j] = self._orthogonalise(w, j)
             size = self._size = j + 1
-            if size == self.basis or (size > self.k + 2 and (size - begin) % CHECK == 0):
+            # where the space closed, all its values have converged, and copies of them are still to be found
+            limit = max(self.tolerance, 1e3 * self._eps) * max(self._norm, float(np.abs(self._H[: j + 1, j]).max()))
+            closed = closed or (bool(self._H[j + 1, j] <= limit) and size < len(self.like))
+            if size == self.basis or (size > self.k + 2 and (size - begin) % CHECK == 0 and not closed):
                 self._ritz(size)
                 if self.converged.all():
                     break

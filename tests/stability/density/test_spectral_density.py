@@ -288,3 +288,11 @@ def test_bad_input_is_named():
     J.product = lambda u: u * torch.inf
     with pytest.raises(ValueError, match="not finite"):
         spectral_density(J, part="full")
+
+
+def test_eigenvalues_at_exactly_zero_are_on_neither_side():
+    density = gd.spectral_density(np.diag([0.0, 0, 0, 1, 1, 1]))
+    assert density.mass(0.0).value == 0
+    flat = gd.spectral_density(np.zeros((4, 4)))
+    negative, positive = flat.signs()
+    assert (negative.value, positive.value) == (0, 0)

@@ -11,6 +11,7 @@ from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.symbolic import Game, SymbolicGame, field_game, zero_sum
 from gamedyn.rules.transforms import consensus, two_timescale, unrolled
 from gamedyn.stability.equilibria.classify import classify, is_local_minimax, is_strict_local_nash, timescale_threshold
+from gamedyn.stability.equilibria.stackelberg import is_differential_stackelberg
 from gamedyn.stability.second_order import second_order
 from gamedyn.stability.spectrum_signs import definiteness, eigenvalues, sign, spectrum_signs
 
@@ -241,3 +242,10 @@ def test_a_local_minimax_point_needs_two_players_even_where_the_first_has_no_sec
     game = Game(["0*x", "y**2", "w**2"], players=[["x"], ["y"], ["w"]])
     with pytest.raises(ValueError, match="two players"):
         is_local_minimax(game, [0, 0, 0])
+
+
+@pytest.mark.parametrize("ask", [classify, is_strict_local_nash, is_local_minimax, is_differential_stackelberg])
+@pytest.mark.parametrize("point", [[0], [0, 0, 0], [0.0]])
+def test_points_of_another_length_are_refused(ask, point):
+    with pytest.raises(ValueError, match=f"d = 2 coordinates, got a point with {len(point)}"):
+        ask(zero_sum("x*y", min="x", max="y"), point)

@@ -15,6 +15,8 @@ from gamedyn.games.symbolic import Game, SymbolicGame, field_game, zero_sum
 from gamedyn.rules.transforms import consensus, two_timescale, unrolled
 from gamedyn.stability.equilibria.equilibria import EquilibriumList, equilibria
 from gamedyn.stability.equilibria.polynomial_zeros import PositiveDimensional, real_zeros
+from gamedyn.stability.regions.stable_region import stable_region
+from gamedyn.stability.regions.timescales import stable_timescales
 from gamedyn.stability.time_limit import OutOfTime, limited_time
 
 x, y, w = sp.symbols("x y w", real=True)
@@ -332,3 +334,27 @@ def test_zeros_outside_a_constrained_game_or_on_its_boundary_are_left_out():
         found = equilibria(game)
         assert len(found) == 0
         assert "boundary" in found.note
+
+
+def test_a_box_may_be_a_pair_for_every_variable_in_order():
+    g = zero_sum("x*y**2 + x**2*y - x - y", min="x", max="y")
+    named = equilibria(g, box={"x": (-1, 1), "y": (0, 2)})
+    for box in ([(-1, 1), (0, 2)], np.array([[-1, 1], [0, 2]])):
+        assert [e.point for e in equilibria(g, box=box)] == [e.point for e in named]
+    for box in ([(-1, 1)], [(-1, 1), 2], [(-1, 1), (0, 2), (0, 1)]):
+        with pytest.raises(ValueError, match="a pair for each"):
+            equilibria(g, box=box)
+
+
+def test_equilibria_with_radicals_in_their_jacobian_are_classified():
+    low, high = equilibria(field_game(["x**2 - 2", "y*x", "3*x*z"], players=["x", "y", "z"]))
+    assert (low.flow, high.flow) == ("unstable", "stable")
+    assert high.point == (sp.sqrt(2), 0, 0)
+    assert high.tau == 0
+
+
+def test_radicals_and_parameters_meet_in_the_characteristic_polynomial():
+    root = sp.sqrt(2)
+    assert "0 < tau" in repr(stable_timescales(sp.Matrix([[root, 0], [0, root]]), players=(1, 1)))
+    game = field_game(["x**2 - 2", "y*x", "3*x*z"], players=["x", "y", "z"])
+    assert "0 < tau" in repr(stable_region(game, [root, 0, 0], {"tau": (0, sp.oo)}))

@@ -67,6 +67,23 @@ def test_an_exhaustive_search_proves_that_there_are_no_others():
     np.testing.assert_allclose([np.asarray(e) for e in found], [np.asarray(e) for e in newton], atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("f", "half", "point"),
+    [
+        ("exp(x) - 2*x + x*y - y**2", 5, (0.546299, 0.273150)),
+        ("exp(x) + x*y - y**2", 4, (-0.852606, -0.426303)),
+        ("2*cosh(x) - x - cosh(y) + x*y", 9, (0.331199, 0.325425)),
+    ],
+)
+def test_zeros_settled_in_wide_boxes_are_still_zeros(f: str, half: int, point: tuple[float, float]):
+    (e,) = equilibria(planar(f), box=(-half, half), exhaustive=True)
+    assert e.certified
+    assert e.residual < 1e-14
+    np.testing.assert_allclose(np.asarray(e), point, atol=1e-6)
+    low, high = e.enclosure
+    assert (high - low).max() < 1e-8
+
+
 def test_an_exhaustive_search_adds_what_newton_missed():
     g = field_game(["sin(12*x)", "y"], players=["x", "y"])
     few = equilibria(g, box=(-3, 3), starts=2)

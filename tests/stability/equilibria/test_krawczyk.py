@@ -109,3 +109,20 @@ def test_three_variables():
     assert len(covering.undecided) == 0
     exact = sp.Poly(sp.resultant(sp.expand((2 * y - w) * y - w), sp.expand((2 * y - w) ** 2 + y**2 + w**2 - 1), w), y)
     assert len(covering.zeros) == exact.count_roots()
+
+
+def test_a_box_in_which_the_operator_stalls_is_tightened_by_newton():
+    """K maps this box into itself, and shrinks it by less than 1 %."""
+    proof = Krawczyk.of([sp.exp(x) - 2 + y, x - 2 * y], [x, y])
+    (found,) = every_zero(proof, box(5), Clock(5)).zeros
+    assert (found.high - found.low).max() < 1e-12
+    zero = sp.nsolve(sp.exp(x) - 2 + x / 2, x, 0.5)
+    assert holds(found, [float(zero), float(zero) / 2])
+
+
+def test_a_box_whose_zero_is_not_located_is_split_on(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Krawczyk, "newton", lambda self, low, high: high + 5)
+    covering = every_zero(Krawczyk.of([sp.exp(x) - 2 + y, x - 2 * y], [x, y]), box(5), Clock(5))
+    (found,) = covering.zeros
+    assert (found.high - found.low).max() < 1e-7
+    assert len(covering.undecided) == 0

@@ -143,6 +143,26 @@ def test_a_manifold_outside_the_box_is_not_listed_and_the_note_says_so():
     assert "outside the box" in found.note
 
 
+def test_a_class_that_changes_along_a_manifold_is_said_of_the_point_shown():
+    across, along = equilibria(field_game(["x*y", "0"], players=["x", "y"]))
+    assert across.manifold.parametrization == (0, s1)  # with the eigenvalue s1 across it
+    assert not across.manifold.everywhere
+    assert "at the shown point: stable transversally" in repr(across)
+    assert "at the shown point" in repr(along)
+
+
+@pytest.mark.parametrize("v", [["x*(y**2 + 1)", "0"], ["x + y", "0"], ["x + x**2*y", "x*y**2"]])
+def test_a_class_that_is_proven_along_a_manifold_is_said_of_all_of_it(v: list[str]):
+    found = next(e for e in equilibria(field_game(v, players=["x", "y"])).manifolds if e.manifold.everywhere)
+    assert found.manifold.stable
+    assert "at the shown point" not in repr(found)
+
+
+def test_a_manifold_without_a_parametrization_has_a_class_at_a_point_only():
+    found = equilibria(field_game(["x*(x**2 + y**2 - 1)", "y*(x**2 + y**2 - 1)"], players=["x", "y"]))
+    assert "at the shown point" in repr(found.manifolds[0])
+
+
 # by their points -----------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -97,3 +99,61 @@ def test_bad_questions_are_refused():
     T = gd.StepMap(gd.Method(gd.HeavyBall(1, 0), gd.consensus(1), gd.two_timescale(1)), XY)
     with pytest.raises(ValueError, match="at most 3"):
         best_parameters(T, ORIGIN, ["lr", "momentum", "gamma", "tau"])
+
+
+# skew valleys, where eigenvalues meet ------------------------------------------------------------------
+
+
+def alternating_ball(eta, beta):
+    """DT of alternating heavy ball on xy, on (x, x before, y, y before), written out by hand."""
+    x = [1 + beta, -beta, -eta, 0]
+    y = [eta * e + own for e, own in zip(x, [0, 0, 1 + beta, -beta], strict=True)]
+    return sp.Matrix([x, [1, 0, 0, 0], y, [0, 0, 1, 0]])
+
+
+def test_the_best_alternating_momentum_on_a_rotation_has_a_closed_form():
+    best = best_parameters(gd.StepMap(gd.alternating(gd.HeavyBall(1, 0)), XY), ORIGIN)
+    eta, beta = best.values.values()
+    assert sp.simplify(beta - (4 * sp.sqrt(3) - 7)) == 0
+    assert sp.simplify(best.rate - (2 * sp.sqrt(3) - 3)) == 0
+    assert best.is_proven
+    z = sp.Symbol("z")
+    r, last = best.rate, beta**2 / best.rate**3  # a threefold eigenvalue -r, and one inside; the determinant is β²
+    assert last < r
+    left = sp.Poly(alternating_ball(eta, beta).charpoly(z).as_expr() - (z + r) ** 3 * (z + last), z)
+    assert all(abs(c.evalf(50)) < 1e-40 for c in left.all_coeffs())
+
+
+def test_simultaneous_momentum_on_a_saddle_reaches_the_floor_of_its_valley():
+    game = gd.zero_sum("x**2+3*x*y-y**2", min="x", max="y")
+    best = best_parameters(gd.StepMap(gd.HeavyBall(1, 0), game), ORIGIN)
+    assert sp.simplify(best.rate - (sp.sqrt(13) - 2) / 3) == 0
+    assert best.is_proven
+
+
+def test_numeric_answers_show_no_digit_that_is_not_settled():
+    best = best_parameters(gd.StepMap(gd.alternating(gd.HeavyBall(1, 0)), XY), [0.0, 0.0])
+    assert not best.exact
+    truth = (3**0.75 * (12 * np.sqrt(2) - 4 * np.sqrt(6)) / 9, 4 * np.sqrt(3) - 7, 2 * np.sqrt(3) - 3)
+    shown = [float(part.split(" ")[-1]) for part in repr(best).splitlines()[0].replace(";", ",").split(",")]
+    assert shown == pytest.approx(truth, rel=1e-6)
+    assert len(best.errors) == 3
+    loose = replace(best, errors=(1e-3, 1e-4, 1e-5))
+    assert repr(loose).startswith("BestParameters (numeric): eta = 1.82, momentum = -0.072; rate 0.4641")
+
+
+def test_the_method_says_which_of_step_and_momentum_are_looked_for():
+    best = best_parameters(gd.StepMap(gd.Simultaneous(1), potential(1, 3)), ORIGIN)
+    assert (*map(str, best.values), best.rate) == ("eta", sp.Rational(1, 2))
+
+
+def test_steep_fields_have_small_steps():
+    best = best_parameters(gd.StepMap(gd.Simultaneous(1), potential(10**7, 3 * 10**7)), ORIGIN)
+    assert (*best.values.values(), best.rate) == (sp.Rational(1, 2 * 10**7), sp.Rational(1, 2))
+
+
+@pytest.mark.parametrize("z", [[0, 0], [0.0, 0.0]])
+def test_symbols_without_values_are_named(z):
+    game = gd.zero_sum("a*x**2/2-a*y**2/2+x*y", min="x", max="y")
+    with pytest.raises(ValueError, match=r"\['a'\] have no values"):
+        best_parameters(gd.StepMap(gd.Simultaneous(1), game), z, ["lr"])

@@ -347,3 +347,64 @@ def test_cayley_maps_the_right_half_plane_into_the_circle(values):
     expected = sorted((1 - v) / (1 + v) if v != -1 else 2.0 for v in values)
     assume(roots)
     assert sorted(r.real for r in roots) == pytest.approx(expected, abs=1e-9)
+
+
+def test_matrices_of_numbers_have_no_parameters():
+    with pytest.raises(TypeError, match="SymPy matrix"):
+        stable_region(np.eye(2), parameters="a")
+
+
+def test_symbols_without_values_are_no_matter_of_time():
+    game = gd.Game(["a*x**2/2 + x*y", "b*y**2/2 - x*y"], players=[["x"], ["y"]])
+    with pytest.raises(ValueError, match=r"\['b'\] have no values"):
+        stable_region(game, [0.0, 0.0], "a")
+
+
+# time scales of steps ----------------------------------------------------------------------------------
+
+SADDLE = gd.zero_sum("-3*x**2-y**2+4*x*y", min="x", max="y")
+
+
+def test_a_step_map_has_a_time_scale():
+    T = gd.StepMap(gd.Simultaneous(sp.Rational(1, 10)), SADDLE)
+    region = stable_region(T, ORIGIN, "tau")
+    named = stable_region(gd.StepMap(gd.Method(T.method, gd.two_timescale(2)), SADDLE), ORIGIN, "tau")
+    assert region.stable == named.stable
+    # ζ = 1 - hλ: J = [[-6, 4], [-4τ, 2τ]] has tr = 2τ - 6, det = 4τ
+    for tau in (2, 3, sp.Rational(7, 2), 4, 5, 30):
+        J = np.array([[-6, 4], [-4 * float(tau), 2 * float(tau)]])
+        assert region.contains(tau=tau) == (np.abs(1 - 0.1 * np.linalg.eigvals(J)).max() < 1)
+    assert region.contains(tau=5)
+
+
+def test_the_time_scale_of_a_step_is_that_of_the_flow_for_small_steps():
+    both = stable_region(gd.StepMap(gd.Simultaneous(1), SADDLE), ORIGIN, ["lr", "tau"])
+    flow = stable_region(SADDLE, ORIGIN, "tau")
+    for tau in (2, 4):
+        assert both.contains(lr=sp.Rational(1, 1000), tau=tau) == flow.contains(tau=tau) == (tau > 3)
+
+
+def test_the_time_scale_of_a_step_without_formulas_is_mapped():
+    def f(z):
+        return -3 * z[0] ** 2 - z[1] ** 2 + 4 * z[0] * z[1]
+
+    game = gd.callable_game([f, lambda z: -f(z)], sizes=[1, 1])
+    mapped = stable_region(gd.StepMap(gd.Simultaneous(0.1), game), torch.zeros(2, dtype=torch.float64), "tau")
+    exact = stable_region(gd.StepMap(gd.Simultaneous(sp.Rational(1, 10)), SADDLE), ORIGIN, "tau")
+    assert float(mapped.stable.inf) == pytest.approx(float(exact.stable.inf), rel=1e-6)
+
+
+# scans --------------------------------------------------------------------------------------------------
+
+STEEP = gd.zero_sum("1000000*x**2-1000000*y**2", min="x", max="y")
+
+
+def test_scans_of_steep_fields_look_at_small_steps():
+    T = gd.StepMap(gd.Simultaneous(1), STEEP)
+    for found in (stable_region(T, [0.0, 0.0], "lr"), gd.stable_steps(T, [0.0, 0.0])):
+        assert float(found.stable.sup) == pytest.approx(1e-6, rel=1e-6)
+
+
+def test_a_scan_without_stable_steps_says_what_was_scanned():
+    T = gd.StepMap(gd.Simultaneous(1), XY)
+    assert "stable nowhere among the scanned values, 0.0001 <= eta <= 100" in repr(stable_region(T, [0.0, 0.0], "lr"))

@@ -203,3 +203,45 @@ def test_arrays_and_torch_points_have_the_same_leading_eigenvalues(monkeypatch):
     assert array.method.startswith("Krylov-Schur")
     assert np.abs(array) == pytest.approx([40, 40, 39, 39], rel=1e-9)
     assert np.asarray(torched) == pytest.approx(np.asarray(array), abs=1e-8)
+
+
+@pytest.mark.parametrize("distinct", [7, 8])
+def test_copies_of_an_eigenvalue_are_found_behind_an_invariant_space(distinct):
+    values = np.repeat(np.arange(distinct + 1.0, 1.0, -1.0), 4)
+    rng = np.random.default_rng(0)
+    Q, _ = np.linalg.qr(rng.standard_normal((200, 200)))
+    matrix = Q @ np.diag([*values, *np.ones(200 - len(values))]) @ Q.T
+    found = operator(matrix).eigenvalues(4, basis=40)
+    assert np.asarray(found) == pytest.approx([distinct + 1.0] * 4, abs=1e-8)
+
+
+def test_a_state_of_another_matrix_is_refused():
+    matrix = game_matrix(100, 0)
+    state = operator(matrix).eigenvalues(4, basis=20, restarts=2).state()
+    with pytest.raises(ValueError, match="belongs to another operator"):
+        operator(matrix + 1e-3 * game_matrix(100, 1)).eigenvalues(4, basis=20, state=state)
+    with pytest.raises(ValueError, match=r"float64.*float32"):
+        operator(matrix, torch.float32).eigenvalues(4, basis=20, state=state)
+    with pytest.raises(TypeError, match=r"result\.state\(\)"):
+        operator(matrix).eigenvalues(4, basis=20, state=3)
+
+
+@pytest.mark.parametrize("basis", [-1, 0, 1, 6, 10.5])
+def test_a_basis_too_small_is_refused(basis):
+    with pytest.raises(ValueError, match="at least 7"):
+        operator(game_matrix(50, 0)).eigenvalues(4, basis=basis)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, 2.0])
+def test_a_tolerance_out_of_range_is_refused(tolerance):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        operator(game_matrix(50, 0)).eigenvalues(4, basis=20, tolerance=tolerance)
+
+
+def test_estimates_may_stand_for_residuals():
+    J = operator(game_matrix(200, 0))
+    checked, estimated = J.eigenvalues(6, basis=40), J.eigenvalues(6, basis=40, verify=False)
+    assert "estimated" in estimated.method
+    assert estimated.products == checked.products - len(checked)
+    assert np.asarray(estimated) == pytest.approx(np.asarray(checked), abs=0)
+    assert estimated.residuals.max() <= 1e-12 * estimated.norm
