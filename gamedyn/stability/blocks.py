@@ -86,8 +86,8 @@ def block_curvature(game: Any, z: Any = None, params: Any = None, **options: Any
     --------
     >>> import gamedyn as gd
     >>> block_curvature(gd.zero_sum("x**2 + 3*x*y + y**2/2", min="x", max="y"), [0.0, 0.0])
-    (x (1): positive, eigenvalues from 2 ± 0.0e+00 to 2 ± 0.0e+00,
-     y (1): negative, eigenvalues from -1 ± 0.0e+00 to -1 ± 0.0e+00)
+    (x (1): positive, eigenvalues from 2 ± 4.4e-16 to 2 ± 4.4e-16,
+     y (1): negative, eigenvalues from -1 ± 2.2e-16 to -1 ± 2.2e-16)
     """
     J = game if isinstance(game, GameJacobian) else jacobian(game, z, params)
     return tuple(_curvature(J.block(k).symmetric, p, options) for k, p in enumerate(J.players))
