@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Circle
 from numpy.typing import ArrayLike
 
 from gamedyn.plotting import style
@@ -85,11 +84,8 @@ class SpectrumDisplay:
         return self
 
     def _draw_border(self) -> None:
-        shade: dict[str, Any] = {"facecolor": style.GREY, "alpha": 0.12, "linewidth": 0, "zorder": 0}
         if self.kind == "map":
-            self.border_: Any = Circle((0, 0), 1.0, fill=False, edgecolor=style.GREY, linewidth=1.0, zorder=1)
-            self.ax_.add_patch(Circle((0, 0), 1.0, **shade))
-            self.ax_.add_patch(self.border_)
+            self.border_: Any = style.unit_circle(self.ax_)
             self.ax_.set_aspect("equal", adjustable="datalim")
             self.ax_.autoscale_view()
             return
@@ -97,7 +93,7 @@ class SpectrumDisplay:
         self.ax_.margins(0.1)
         left, right = self.ax_.get_xlim()
         span = (0.0, right) if self.kind == "jacobian" else (left, 0.0)
-        self.ax_.axvspan(*span, **shade)
+        self.ax_.axvspan(*span, **style.SHADE)
         self.ax_.set_xlim(left, right)
 
 

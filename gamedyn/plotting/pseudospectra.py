@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.patches import Circle
 from numpy.typing import ArrayLike
 
 from gamedyn.plotting import style
@@ -137,15 +136,12 @@ class PseudospectrumDisplay:
         return bar
 
     def _draw_border(self) -> None:
-        shade: dict[str, Any] = {"facecolor": style.GREY, "alpha": 0.12, "linewidth": 0, "zorder": 0}
         if self.kind == "map":
-            self.border_: Any = Circle((0, 0), 1.0, fill=False, edgecolor=style.GREY, linewidth=1.0, zorder=1)
-            self.ax_.add_patch(Circle((0, 0), 1.0, **shade))
-            self.ax_.add_patch(self.border_)
+            self.border_: Any = style.unit_circle(self.ax_)
             return
         self.border_ = self.ax_.axvline(0.0, color=style.GREY, linewidth=1.0, zorder=1)
         far = 2 * float(np.abs(self.x[[0, -1]]).max())
-        self.ax_.axvspan(*((0.0, far) if self.kind == "jacobian" else (-far, 0.0)), **shade)
+        self.ax_.axvspan(*((0.0, far) if self.kind == "jacobian" else (-far, 0.0)), **style.SHADE)
 
 
 def _powers(sigma: np.ndarray) -> np.ndarray:

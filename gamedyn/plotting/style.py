@@ -47,6 +47,9 @@ PHASE_CMAP = "twilight"
 GREY = "#8A8A8A"
 """For what is not a method: fields, axes through zero, unit circles."""
 
+SHADE: dict[str, Any] = {"facecolor": GREY, "alpha": 0.12, "linewidth": 0, "zorder": 0}
+"""A region in which an eigenvalue is stable."""
+
 _METHOD_COLORS = {
     "simultaneous": OKABE_ITO["vermillion"],
     "alternating": OKABE_ITO["orange"],
@@ -260,3 +263,13 @@ def outside_legend(ax: Axes) -> Legend | None:
     if not handles:
         return None
     return ax.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+
+
+def unit_circle(ax: Axes) -> Any:
+    """The unit circle, inside which a step contracts, shaded; the patch of its border."""
+    from matplotlib.patches import Circle
+
+    border = Circle((0, 0), 1.0, fill=False, edgecolor=GREY, linewidth=1.0, zorder=1)
+    ax.add_patch(Circle((0, 0), 1.0, **SHADE))
+    ax.add_patch(border)
+    return border

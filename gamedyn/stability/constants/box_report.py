@@ -15,7 +15,7 @@ from gamedyn.stability.constants.constant import Constant
 from gamedyn.stability.constants.continuity import jump_text, jumps, unbounded
 from gamedyn.stability.constants.field_formula import FieldFormula, box_ends, outward
 from gamedyn.stability.constants.game_constants import GameConstants
-from gamedyn.stability.constants.sampled_constants import sampled
+from gamedyn.stability.constants.sampled_constants import estimated, sampled
 from gamedyn.stability.equilibria.krawczyk import Krawczyk
 from gamedyn.stability.intervals.interval_arithmetic import enclose
 from gamedyn.stability.intervals.intervals import IntervalFunction
@@ -179,19 +179,7 @@ def _sampled(f: FieldFormula, points: np.ndarray, seed: int, why: str) -> GameCo
 
     found = sampled(jacobian, list(points.T), np.random.default_rng(seed))
     note = f"{count} samples, seed {seed}"
-    return GameConstants(
-        name=f.name,
-        where="on the box, by samples",
-        mu=Constant.estimate(found.mu, cautious="low", note=f"at most, {note}"),
-        L=Constant.estimate(found.L, cautious="high", note=f"at least, {note}"),
-        cocoercive=Constant.estimate(max(0.0, found.ratio), cautious="low", note=f"at most, {note}"),
-        comonotone=Constant.estimate(found.ratio, cautious="low", note=f"at most, {note}"),
-        weak_minty=None,
-        curvature=(),
-        coupling={},
-        players=(),
-        note=f"not certified: {why}",
-    )
+    return estimated(found, f.name, "on the box, by samples", note, f"not certified: {why}")
 
 
 def _box_text(search: BoxConstants) -> str:

@@ -24,7 +24,7 @@ from gamedyn.stability.constants.convergence_theorems import Theorem
 from gamedyn.stability.constants.field_formula import FieldFormula, field_formula
 from gamedyn.stability.constants.game_constants import GameConstants
 from gamedyn.stability.constants.matrix_constants import matrix_comonotone, matrix_mu, matrix_norm
-from gamedyn.stability.constants.sampled_constants import ball, sampled
+from gamedyn.stability.constants.sampled_constants import ball, estimated, sampled
 from gamedyn.stability.intervals.interval_arithmetic import enclose
 from gamedyn.stability.jacobian import GameJacobian
 from gamedyn.stability.points import enter
@@ -179,15 +179,5 @@ def _estimated(game: Any, params: Any, z: Any, samples: int, seed: int, radius: 
     points = ball(point, radius, samples, rng)
     found = sampled(lambda p: GameJacobian.of(field, p), points, rng)
     note = f"{samples} sample{'s' * (samples > 1)}, seed {seed}"
-    return GameConstants(
-        name=getattr(game, "name", "the field"),
-        where=f"within {radius:.3g} of z" if samples > 1 else "at z",
-        mu=Constant.estimate(found.mu, cautious="low", note=f"at most, {note}"),
-        L=Constant.estimate(found.L, cautious="high", note=f"at least, {note}"),
-        cocoercive=Constant.estimate(max(0.0, found.ratio), cautious="low", note=f"at most, {note}"),
-        comonotone=Constant.estimate(found.ratio, cautious="low", note=f"at most, {note}"),
-        weak_minty=None,
-        curvature=(),
-        coupling={},
-        players=(),
-    )
+    where = f"within {radius:.3g} of z" if samples > 1 else "at z"
+    return estimated(found, getattr(game, "name", "the field"), where, note)

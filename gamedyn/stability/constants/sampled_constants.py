@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gamedyn.stability.constants.constant import Constant
+from gamedyn.stability.constants.game_constants import GameConstants
 from gamedyn.stability.jacobian import DENSE_DIMENSION, GameJacobian
 
-__all__ = ["Sampled", "ball", "sampled"]
+__all__ = ["Sampled", "ball", "estimated", "sampled"]
 
 _PROBES = 16  # random directions in which ⟨u, Ju⟩/|Ju|² is looked at besides the extreme ones
 
@@ -24,6 +26,23 @@ class Sampled(NamedTuple):
     L: float
     ratio: float
     where: int
+
+
+def estimated(found: Sampled, name: str, where: str, how: str, note: str = "") -> GameConstants:
+    """Constants that rest on samples alone; `how` says on which."""
+    return GameConstants(
+        name=name,
+        where=where,
+        mu=Constant.estimate(found.mu, cautious="low", note=f"at most, {how}"),
+        L=Constant.estimate(found.L, cautious="high", note=f"at least, {how}"),
+        cocoercive=Constant.estimate(max(0.0, found.ratio), cautious="low", note=f"at most, {how}"),
+        comonotone=Constant.estimate(found.ratio, cautious="low", note=f"at most, {how}"),
+        weak_minty=None,
+        curvature=(),
+        coupling={},
+        players=(),
+        note=note,
+    )
 
 
 def ball(z: Any, radius: float, samples: int, rng: np.random.Generator) -> list[Any]:

@@ -78,10 +78,11 @@ class KrylovSchur:
     start : Tensor `(d,)`, optional
         The first vector; normal random numbers of `seed` by default.
     seed : int
+    state : KrylovState, optional
+        To go on from.
 
     Attributes
     ----------
-    state : KrylovState
     values : ndarray `(k,)`, complex
         Ritz values in the order asked for; k + 1 where the k-th is half of a pair.
     estimates : ndarray `(k,)`
@@ -124,7 +125,7 @@ class KrylovSchur:
     def run(self, restarts: int = _RESTARTS, report: Callable[[KrylovSchur], None] | None = None) -> KrylovSchur:
         """Iterate until the wanted eigenvalues have converged, or to the last restart.
 
-        `report` is called after every restart, with this object; its `state` is then whole.
+        `report` is called after every restart, with this object, whose `snapshot()` is then whole.
         """
         first = self._restarts
         while True:
