@@ -8,13 +8,16 @@ A GAN follows the protocol of every other game, so the rules and transforms are 
 """
 
 from gamedyn.games.products import RetainedJacobian
+from gamedyn.neural.analysis.full_data import full_data_field, full_data_jacobian
+from gamedyn.neural.analysis.measurement import MonitorRecord
+from gamedyn.neural.analysis.monitor import Monitor
+from gamedyn.neural.analysis.monitor_file import read_monitor
+from gamedyn.neural.analysis.parallel import parallel_jacobian
+from gamedyn.neural.analysis.spectrum import Spectrum, spectrum
+from gamedyn.neural.analysis.symmetries import Symmetries, symmetries
 from gamedyn.neural.data import Dataset, digits, from_tensor, gaussians_1d, grid, mnist, ring
-from gamedyn.neural.full_data import full_data_field, full_data_jacobian
 from gamedyn.neural.gan import GAN, GANField
 from gamedyn.neural.losses import LOSSES, GANLoss, non_saturating, saturating
-from gamedyn.neural.measurement import MonitorRecord
-from gamedyn.neural.monitor import Monitor
-from gamedyn.neural.monitor_file import read_monitor
 from gamedyn.neural.networks import (
     Network,
     Scale,
@@ -25,9 +28,6 @@ from gamedyn.neural.networks import (
     mlp_generator,
 )
 from gamedyn.neural.oracle import Oracle
-from gamedyn.neural.parallel import parallel_jacobian
-from gamedyn.neural.spectrum import Spectrum, spectrum
-from gamedyn.neural.symmetries import Symmetries, symmetries
 from gamedyn.neural.training import TrainingResult, train
 
 __all__ = [

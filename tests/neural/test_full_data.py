@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import gamedyn as gd
+from gamedyn.neural.analysis.full_data import full_data_field, full_data_jacobian
 from gamedyn.neural.data import digits, from_tensor, ring
-from gamedyn.neural.full_data import full_data_field, full_data_jacobian
 from gamedyn.neural.gan import GAN
 from gamedyn.neural.losses import GANLoss
 from gamedyn.neural.networks import dcgan_discriminator, dcgan_generator, mlp_discriminator, mlp_generator

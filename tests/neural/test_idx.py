@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gamedyn.neural.idx import IMAGES_MAGIC, LABELS_MAGIC, MNIST_MD5, load_mnist, read_idx
+from gamedyn.neural.data.idx import IMAGES_MAGIC, LABELS_MAGIC, MNIST_MD5, load_mnist, read_idx
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 import gamedyn as gd
 from gamedyn.games.field import DerivedField
 from gamedyn.neural import GAN, mlp_discriminator, mlp_generator, ring, train
-from gamedyn.neural.measurement import MonitorRecord
-from gamedyn.neural.monitor import Monitor
-from gamedyn.neural.monitor_file import MonitorFile, TensorBoard, read_monitor
+from gamedyn.neural.analysis.measurement import MonitorRecord
+from gamedyn.neural.analysis.monitor import Monitor
+from gamedyn.neural.analysis.monitor_file import MonitorFile, TensorBoard, read_monitor
 
 DOUBLE = torch.float64
 SPIRAL = gd.zero_sum("x**2/2 + 2*x*y - y**2/2", min="x", max="y")  # J = [[1, 2], [-2, 1]]
@@ -574,7 +574,7 @@ def test_a_directory_gets_a_writer_at_the_first_look_and_loses_it_at_the_end(
         return made[-1]
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=make))
-    monkeypatch.setattr("gamedyn.neural.monitor_file.find_spec", lambda name: object())
+    monkeypatch.setattr("gamedyn.neural.analysis.monitor_file.find_spec", lambda name: object())
     monitor = Monitor(every=10, share=None, tensorboard=tmp_path)
     assert not made
     monitor(20, SPIRAL, [1.0, 1.0])
@@ -585,7 +585,7 @@ def test_a_directory_gets_a_writer_at_the_first_look_and_loses_it_at_the_end(
 
 
 def test_a_directory_without_tensorboard_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("gamedyn.neural.monitor_file.find_spec", lambda name: None)
+    monkeypatch.setattr("gamedyn.neural.analysis.monitor_file.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "gamedyn\[tensorboard\]"'):
         Monitor(every=1, tensorboard=tmp_path)
     Monitor(every=1, tensorboard=Writer())  # a writer of one's own needs no package
@@ -609,7 +609,7 @@ def test_a_killed_run_loses_no_look(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     code = f"""
 import gamedyn as gd
-from gamedyn.neural.monitor import Monitor
+from gamedyn.neural.analysis.monitor import Monitor
 game = gd.zero_sum("x*y", min="x", max="y")
 monitor, step = Monitor(every=1, share=None, file={str(path)!r}), 0
 while True:

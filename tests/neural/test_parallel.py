@@ -21,12 +21,12 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from gamedyn.neural.analysis.full_data import full_data_jacobian
+from gamedyn.neural.analysis.parallel import parallel_jacobian
 from gamedyn.neural.data import from_tensor, ring
-from gamedyn.neural.full_data import full_data_jacobian
 from gamedyn.neural.gan import GAN
 from gamedyn.neural.losses import GANLoss
 from gamedyn.neural.networks import mlp_discriminator, mlp_generator
-from gamedyn.neural.parallel import parallel_jacobian
 
 DOUBLE = torch.float64
 ROWS, CUT = 45, 31  # odd, so that the shares are uneven

@@ -9,7 +9,7 @@ from torch import nn
 
 import gamedyn as gd
 from gamedyn.neural import GAN, from_tensor, mlp_discriminator, mlp_generator, ring
-from gamedyn.neural.symmetries import symmetries
+from gamedyn.neural.analysis.symmetries import symmetries
 from gamedyn.stability.equilibria.transversal import transversal_class
 
 

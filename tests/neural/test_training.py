@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 
 import gamedyn as gd
 from gamedyn.neural import GAN, TrainingResult, digits, mlp_discriminator, mlp_generator, ring, spectrum, train
-from gamedyn.neural.preconditioners import TorchAdam, for_torch
+from gamedyn.neural.training.preconditioners import TorchAdam, for_torch
 
 DOUBLE = torch.float64
 ADAM = {"beta1": 0.5, "beta2": 0.99}

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from gamedyn.neural.measurement import MonitorRecord
+from gamedyn.neural.analysis.measurement import MonitorRecord
 from gamedyn.plotting import style
 from gamedyn.plotting.monitor_display import MonitorDisplay
 

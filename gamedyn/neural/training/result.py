@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gamedyn.neural.spectrum import Spectrum
+from gamedyn.neural.analysis.spectrum import Spectrum
 
 __all__ = ["TrainingResult"]
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from gamedyn.neural.measurement import Look, MonitorRecord
-from gamedyn.neural.monitor_file import MonitorFile, TensorBoard
+from gamedyn.neural.analysis.measurement import Look, MonitorRecord
+from gamedyn.neural.analysis.monitor_file import MonitorFile, TensorBoard
 from gamedyn.stability.spectra.eigenvalues import ORDER
 
 __all__ = ["Monitor"]

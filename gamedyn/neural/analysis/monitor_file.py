@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gamedyn.neural.measurement import MonitorRecord
+from gamedyn.neural.analysis.measurement import MonitorRecord
 
 __all__ = ["MonitorFile", "TensorBoard", "read_monitor"]
 

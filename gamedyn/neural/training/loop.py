@@ -22,12 +22,12 @@ from torch import Tensor
 from gamedyn.games.field import Field
 from gamedyn.games.transformed import TransformedGame, unwrap
 from gamedyn.maps.stepmap import StepMap
+from gamedyn.neural.analysis.monitor import Monitor
+from gamedyn.neural.analysis.spectrum import Spectrum, spectrum
 from gamedyn.neural.gan import GAN, GANField, refuse_hidden_state
-from gamedyn.neural.monitor import Monitor
 from gamedyn.neural.oracle import Oracle
-from gamedyn.neural.preconditioners import TorchAdam, for_torch, spread_counts
-from gamedyn.neural.result import TrainingResult
-from gamedyn.neural.spectrum import Spectrum, spectrum
+from gamedyn.neural.training.preconditioners import TorchAdam, for_torch, spread_counts
+from gamedyn.neural.training.result import TrainingResult
 from gamedyn.rules.method import as_method, map_numbers
 
 __all__ = ["TrainingResult", "train"]

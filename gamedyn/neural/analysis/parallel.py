@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gamedyn.games.accumulated import AccumulatedJacobian
 from gamedyn.games.products import refuse_random
-from gamedyn.neural.full_data import batch_parts, refuse_rows_that_meet, require_point, require_rows
+from gamedyn.neural.analysis.full_data import batch_parts, refuse_rows_that_meet, require_point, require_rows
 from gamedyn.neural.gan import GAN, GANField
 from gamedyn.stability.jacobian import GameJacobian
 

@@ -110,7 +110,7 @@ def symmetries(gan: GAN, z: Tensor | None = None) -> Symmetries:
     Examples
     --------
     >>> from gamedyn.neural import GAN, mlp_discriminator, mlp_generator, ring
-    >>> from gamedyn.neural.symmetries import symmetries
+    >>> from gamedyn.neural.analysis.symmetries import symmetries
     >>> symmetries(GAN(mlp_generator(4, 2, (8,)), mlp_discriminator(2, (6, 6)), data=ring(n=256)))
     20 rescalings of hidden units, d = 125
       generator layers.0: 8 units

@@ -1,24 +1,18 @@
-"""Data for neural games: pictures and point clouds as one flat tensor, with what is known of them.
+"""A finite sample of p_data as one flat tensor, with what is known of it.
 
     x_1, ..., x_n ~ p_data,   x_i in R^d                                                    (1)
 
-Pictures (`digits`, `mnist`) are scaled to [-1, 1] and flattened row by row; point clouds (`ring`, `grid`,
-`gaussians_1d`) keep their coordinates and their true `modes`, so that lost ones can be counted. Nothing here
-downloads, and every draw comes from a seed or a generator that the caller gives.
+Every draw comes from a seed or a generator that the caller gives.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from gamedyn.neural.idx import Checksum, load_mnist
-
-__all__ = ["Dataset", "digits", "from_tensor", "gaussians_1d", "grid", "mnist", "ring"]
+__all__ = ["Dataset", "from_tensor"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,6 +43,7 @@ class Dataset:
 
     Examples
     --------
+    >>> from gamedyn.neural import ring
     >>> data = ring(seed=0)
     >>> data
     Dataset(ring: 10000 x 2, float32 on cpu, 8 modes, std 0.02, seed 0)
@@ -199,132 +194,3 @@ def from_tensor(
     image_shape = (x.shape[1], x.shape[2]) if x.ndim == 3 else None
     flat = x.detach().reshape(len(x), -1).to(dtype, copy=True)
     return Dataset(name, flat, labels, image_shape, modes if modes is None else modes.detach().to(dtype, copy=True))
-
-
-def digits() -> Dataset:
-    """The 1797 handwritten digits of 8x8 pixels that scikit-learn carries: x = pixel / 8 - 1 in [-1, 1].
-
-    No download, seconds per experiment: the default real data set. Labels are the digits 0 to 9.
-
-    References
-    ----------
-    .. [1] Alpaydin, Kaynak (1998), Optical recognition of handwritten digits, UCI Machine Learning Repository.
-
-    Examples
-    --------
-    >>> digits()
-    Dataset(digits: 1797 x 64, float32 on cpu, 8 x 8 pixels, 10 classes)
-    """
-    from sklearn.datasets import load_digits  # takes a second to import, and only this function needs it
-
-    pixels, labels = load_digits(return_X_y=True)  # 0 = background, 16 = ink
-    x = torch.from_numpy(pixels).to(torch.float32) / 8.0 - 1.0
-    return Dataset("digits", x, torch.from_numpy(labels).to(torch.int64), (8, 8))
-
-
-def mnist(
-    directory: str | os.PathLike[str],
-    train: bool = True,
-    *,
-    checksum: Checksum = "warn",
-    name: str = "mnist",
-) -> Dataset:
-    """MNIST, or a data set with its files' layout, from a directory: x = pixel / 127.5 - 1, (n, 784).
-
-    Parameters
-    ----------
-    directory, train, checksum
-        As in `gamedyn.neural.idx.load_mnist`, whose errors and warning are this function's too.
-    name : str
-        For another data set of the same layout, with ``checksum="ignore"``.
-    """
-    images, labels = load_mnist(directory, train, checksum=checksum)
-    x = torch.from_numpy(images).reshape(len(images), -1).to(torch.float32).div_(127.5).sub_(1.0)
-    return Dataset(name, x, torch.from_numpy(labels).to(torch.int64), (images.shape[1], images.shape[2]))
-
-
-def ring(n_modes: int = 8, radius: float = 2.0, std: float = 0.02, *, n: int = 10_000, seed: int = 0) -> Dataset:
-    """Equal Gaussians on a circle.
-
-        mu_k = radius (cos 2 pi k / m, sin 2 pi k / m),  k = 0, ..., m - 1;   x ~ N(mu_K, std² I),  K uniform
-
-    The m = `n_modes` angles leave out the end point 2 pi: with it the first mode would be counted twice.
-
-    Parameters
-    ----------
-    n_modes, radius, std
-        m >= 1, radius > 0, std >= 0, in the units of x.
-    n : int
-        Number of samples.
-    seed : int
-        Of the samples.
-
-    Returns
-    -------
-    Dataset
-        (n, 2), with labels K and `modes` (m, 2).
-
-    Raises
-    ------
-    TypeError, ValueError
-        Counts or lengths out of range.
-    """
-    _count("n_modes", n_modes)
-    _length("radius", radius, zero=False)
-    angle = 2.0 * math.pi * torch.arange(n_modes, dtype=torch.float64) / n_modes
-    modes = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
-    return _mixture("ring", modes, std, n, seed)
-
-
-def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05, *, n: int = 10_000, seed: int = 0) -> Dataset:
-    """side x side equal Gaussians on a square grid centred at 0, `spacing` apart: (n, 2), with labels and `modes`.
-
-    Parameters, errors and labels as in `ring`; the modes are listed row by row from the lowest coordinates.
-
-    Examples
-    --------
-    >>> grid(side=2, n=100).modes.tolist()
-    [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
-    """
-    _count("side", side)
-    _length("spacing", spacing, zero=False)
-    axis = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2.0)
-    return _mixture("grid", torch.cartesian_prod(axis, axis), std, n, seed)
-
-
-def gaussians_1d(means: Sequence[float] = (-2.0, 2.0), std: float = 1.0, *, n: int = 10_000, seed: int = 0) -> Dataset:
-    """Equal Gaussians on the line, x ~ N(means[K], std²) with K uniform: (n, 1), with labels and `modes`.
-
-    The default is the mixture on which Berard et al. look at the rotation of a GAN's game. Errors as in `ring`.
-
-    References
-    ----------
-    .. [1] Berard, Gidel, Almahairi, Vincent, Lacoste-Julien (2020), A closer look at the optimization landscapes of
-       generative adversarial networks, ICLR.
-    """
-    modes = torch.tensor([[float(mean)] for mean in means], dtype=torch.float64)
-    if not len(modes) or not bool(modes.isfinite().all()):
-        raise ValueError(f"means are {tuple(means)}; at least one is needed and all must be finite.")
-    return _mixture("gaussians_1d", modes, std, n, seed)
-
-
-def _mixture(name: str, modes: torch.Tensor, std: float, n: int, seed: int) -> Dataset:
-    _count("n", n)
-    _length("std", std, zero=True)
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(len(modes), (n,), generator=generator)
-    noise = torch.randn((n, modes.shape[1]), generator=generator, dtype=torch.float64)
-    x = (modes[labels] + std * noise).to(torch.float32)
-    return Dataset(name, x, labels, modes=modes.to(torch.float32), std=float(std), seed=seed)
-
-
-def _count(what: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{what} is {value!r}; it must be an int.")
-    if value < 1:
-        raise ValueError(f"{what} is {value}; it must be at least 1.")
-
-
-def _length(what: str, value: float, *, zero: bool) -> None:
-    if not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
-        raise ValueError(f"{what} is {value}; it must be finite and {'>= 0' if zero else '> 0'}.")

@@ -1,0 +1,1 @@
+"""Constraints and penalties of the discriminator."""
