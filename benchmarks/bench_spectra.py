@@ -113,7 +113,7 @@ class Reference:
     def __init__(self, gan: Any, z: Tensor) -> None:
         gan.load(z)
         self.G, self.D = gan.generator, gan.discriminator
-        self.x, self.latents = gan.evaluation_sample
+        self.x, self.latents = gan.evaluation_sample.x, gan.evaluation_sample.latents
         self.params = [*self.G.parameters(), *self.D.parameters()]
         self.cut = len(list(self.G.parameters()))
 

@@ -102,10 +102,14 @@ def path(parameters: dict[str, Any], progress: Any, earlier: Mapping[str, Any]) 
 
     gan = build(parameters, 0)
     found = along(gan, gan.initial(), torch.from_numpy(earlier[f"z{CHUNKS}"]), parameters)
-    w, (x, latents) = torch.from_numpy(found["w"]), gan.evaluation_sample
+    w, sample = torch.from_numpy(found["w"]), gan.evaluation_sample
     gan.load(w)
     with torch.no_grad():
-        drawn = {"data": x, "fitted": gan.generator(latents), "fresh": gan.sample(w, len(x), seed=1)}
+        drawn = {
+            "data": sample.x,
+            "fitted": gan.generator(sample.latents),
+            "fresh": gan.sample(w, len(sample), seed=1),
+        }
     return found | {name: points.numpy()[:, 0] for name, points in drawn.items()}
 
 

@@ -17,7 +17,26 @@ from gamedyn.neural.analysis.spectrum import Spectrum, spectrum
 from gamedyn.neural.analysis.symmetries import Symmetries, symmetries
 from gamedyn.neural.data import Dataset, digits, from_tensor, gaussians_1d, grid, mnist, ring
 from gamedyn.neural.gan import GAN, GANField
-from gamedyn.neural.losses import LOSSES, GANLoss, non_saturating, saturating
+from gamedyn.neural.instance_noise import InstanceNoise
+from gamedyn.neural.losses import (
+    DIVERGENCES,
+    LOSSES,
+    GANLoss,
+    as_loss,
+    divergence,
+    f_gan,
+    feature_matching,
+    hinge,
+    least_squares,
+    least_squares_with,
+    non_saturating,
+    relativistic,
+    relativistic_average,
+    relativistic_hinge,
+    saturating,
+    smoothed,
+    wasserstein,
+)
 from gamedyn.neural.networks import (
     Network,
     Scale,
@@ -28,31 +47,51 @@ from gamedyn.neural.networks import (
     mlp_generator,
 )
 from gamedyn.neural.oracle import Oracle
+from gamedyn.neural.penalties import DRAGAN, R1, R2, GradientPenalty, Penalty, WeightClipping
+from gamedyn.neural.sample import Sample
+from gamedyn.neural.scene import Scene
 from gamedyn.neural.training import TrainingResult, train
 
 __all__ = [
+    "DIVERGENCES",
+    "DRAGAN",
     "GAN",
     "LOSSES",
+    "R1",
+    "R2",
     "Dataset",
     "GANField",
     "GANLoss",
+    "GradientPenalty",
+    "InstanceNoise",
     "Monitor",
     "MonitorRecord",
     "Network",
     "Oracle",
+    "Penalty",
     "RetainedJacobian",
+    "Sample",
     "Scale",
+    "Scene",
     "Spectrum",
     "Symmetries",
     "TrainingResult",
+    "WeightClipping",
+    "as_loss",
     "dcgan_discriminator",
     "dcgan_generator",
     "digits",
+    "divergence",
+    "f_gan",
+    "feature_matching",
     "from_tensor",
     "full_data_field",
     "full_data_jacobian",
     "gaussians_1d",
     "grid",
+    "hinge",
+    "least_squares",
+    "least_squares_with",
     "mlp",
     "mlp_discriminator",
     "mlp_generator",
@@ -60,9 +99,14 @@ __all__ = [
     "non_saturating",
     "parallel_jacobian",
     "read_monitor",
+    "relativistic",
+    "relativistic_average",
+    "relativistic_hinge",
     "ring",
     "saturating",
+    "smoothed",
     "spectrum",
     "symmetries",
     "train",
+    "wasserstein",
 ]

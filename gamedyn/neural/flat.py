@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["FlatNetwork"]
+
+_BATCH_NORM, _DROPOUT = nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd
 
 
 class FlatNetwork:
@@ -30,6 +34,11 @@ class FlatNetwork:
         Layers whose second derivatives torch computes wrongly.
     fixed : dict
         Copies of what is no coordinate: buffers and frozen parameters.
+    batch_norms : list of nn.Module
+        Batch normalisation in training mode that keeps running statistics: it normalises by the batch, and what it
+        keeps is neither read nor written.
+    dropouts : list of str
+        Dropout layers in training mode: their masks are drawn from the key of a call.
     """
 
     def __init__(self, role: str, module: nn.Module) -> None:
@@ -47,12 +56,20 @@ class FlatNetwork:
         still = [(name, p) for name, p in module.named_parameters() if not p.requires_grad]
         self.fixed = {name: t.detach().clone() for name, t in (*still, *module.named_buffers())}
         self._slots = self._find_slots()
+        self.read_modes()
         self.weight_norms = [
             name
             for name, layer in module.named_modules()
             if type(layer).__name__ == "_WeightNorm"
             or any(type(hook).__name__ == "WeightNorm" for hook in layer._forward_pre_hooks.values())
         ]
+
+    def read_modes(self) -> None:
+        """Look anew which layers are in training mode."""
+        training = [(name, layer) for name, layer in self.module.named_modules() if layer.training]
+        norms = [layer for _, layer in training if isinstance(layer, _BATCH_NORM)]
+        self.batch_norms = [layer for layer in norms if layer.running_mean is not None]
+        self.dropouts = [name for name, layer in training if isinstance(layer, _DROPOUT) and layer.p > 0]
 
     @property
     def size(self) -> int:
@@ -67,17 +84,82 @@ class FlatNetwork:
         """Flat pieces as views in the parameters' shapes."""
         return [piece.view(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
-    def __call__(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+    def __call__(self, parameters: Sequence[Tensor], inputs: Tensor, key: int | None = None) -> Tensor:
         # what torch.func.functional_call does, with the places looked up once: on small networks half of a step
         values = list(parameters) if not self.fixed else [*parameters, *self.fixed_like(inputs)]
         own = [table[key] for table, key, _ in self._slots]
+        for layer in self.batch_norms:
+            layer.track_running_stats = False
         try:
-            for table, key, k in self._slots:
-                table[key] = values[k]
-            return self.module(inputs)
+            for table, name, k in self._slots:
+                table[name] = values[k]
+            with self._masks(key, inputs) if self.dropouts else nullcontext():
+                return self.module(inputs)
         finally:
-            for (table, key, _), tensor in zip(self._slots, own, strict=True):
-                table[key] = tensor
+            for (table, name, _), tensor in zip(self._slots, own, strict=True):
+                table[name] = tensor
+            for layer in self.batch_norms:
+                layer.track_running_stats = True
+
+    def judged(
+        self, parameters: Sequence[Tensor], inputs: Tensor, key: int | None = None, layers: Sequence[str] = ()
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The output, and what the submodules of these names gave on the way.
+
+        Raises
+        ------
+        ValueError
+            If there is no such submodule.
+        """
+        if not layers:
+            return self(parameters, inputs, key), {}
+        modules, kept = dict(self.module.named_modules()), {}
+        if unknown := [name for name in layers if name not in modules or not name]:
+            named = ", ".join(name for name in modules if name)
+            raise ValueError(f"the {self.role} has no layer {', '.join(map(repr, unknown))}; it has {named}")
+
+        def keeper(name: str) -> Callable[..., None]:
+            def keep(module: nn.Module, args: Any, output: Tensor) -> None:
+                kept[name] = output
+
+            return keep
+
+        handles = [modules[name].register_forward_hook(keeper(name)) for name in layers]
+        try:
+            return self(parameters, inputs, key), kept
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    @contextmanager
+    def _masks(self, key: int | None, inputs: Tensor) -> Iterator[None]:
+        """Random numbers that are a function of the key; torch's own generators go on as if nothing had been drawn."""
+        if key is None:
+            found = ", ".join(f"{self.role}.{name}" for name in self.dropouts)
+            raise ValueError(
+                f"there is dropout at {found}, and this sample has no key for its masks; evaluate fields that the GAN "
+                f"made, or call .eval() on the module"
+            )
+        with torch.random.fork_rng(devices=[inputs.device] if inputs.device.type == "cuda" else []):
+            torch.manual_seed(key)
+            yield
+
+    def statistics(self, parameters: Sequence[Tensor], batches: Sequence[Tensor]) -> None:
+        """Set the running statistics of the module's batch normalisation to averages over batches."""
+        if not self.batch_norms:
+            return
+        layers = self.batch_norms
+        momenta = [layer.momentum for layer in layers]
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # torch's cumulative average
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                for batch in batches:
+                    self.module(batch)
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
 
     def _find_slots(self) -> list[tuple[dict[str, Any], str, int]]:
         """Every place that holds a tensor, and the number of what belongs there; tied weights have several places."""
@@ -102,6 +184,18 @@ class FlatNetwork:
 
 
 def refuse_shared(networks: Sequence[FlatNetwork]) -> None:
-    first, second = ({id(p): name for name, p in net.module.named_parameters()} for net in networks)
-    if shared := [first[key] for key in first.keys() & second.keys()]:
-        raise ValueError(f"generator and discriminator share {sorted(shared)}; every parameter belongs to one player")
+    """Refuse networks with a parameter in common.
+
+    Raises
+    ------
+    ValueError
+        With the players and the names.
+    """
+    tables = [{id(p): name for name, p in net.module.named_parameters()} for net in networks]
+    for k, later in enumerate(tables):
+        for j in range(k):
+            if shared := [tables[j][key] for key in tables[j].keys() & later.keys()]:
+                raise ValueError(
+                    f"{networks[j].role} and {networks[k].role} share {sorted(shared)}; every parameter belongs to "
+                    f"one player"
+                )

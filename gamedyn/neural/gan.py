@@ -1,13 +1,14 @@
-"""A GAN as a game: two networks, one flat vector, and a joint gradient field.
+"""A GAN as a game: networks, one flat vector, and a joint gradient field.
 
     w = (θ_G, θ_D),   v(w) = (∇_G cost_G(w), ∇_D cost_D(w))                                 (1)
 
 The networks are evaluated on slices of w without copies and without touching the modules, so everything that
-is said of a field (rules, transforms, Jacobian products, spectra) holds for two real networks as well.
+is said of a field (rules, transforms, Jacobian products, spectra) holds for real networks as well.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,25 +17,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gamedyn.games.callable import TorchField
-from gamedyn.games.field import Element, NotInThisWorld, Player
+from gamedyn.games.field import NotInThisWorld, Player
 from gamedyn.neural.data import Dataset
+from gamedyn.neural.field import GANField
 from gamedyn.neural.flat import FlatNetwork, refuse_shared
+from gamedyn.neural.hidden_state import refuse_hidden_state
+from gamedyn.neural.instance_noise import InstanceNoise
 from gamedyn.neural.losses import GANLoss, as_loss
+from gamedyn.neural.penalties.base import Penalty, as_penalties
+from gamedyn.neural.sample import EVALUATION, SAMPLES, Sample, stream
 
 if TYPE_CHECKING:
     from gamedyn.neural.oracle import Oracle
 
 __all__ = ["GAN", "GANField"]
 
-GENERATOR, DISCRIMINATOR = 0, 1
-BATCHES, EVALUATION, _SAMPLES = 0, 1, 2  # what a stream of random numbers is for
+GENERATOR = 0
 
 
 class GAN:
-    """Two networks that play a game on a data set.
+    """Networks that play a game on a data set.
 
-        z ~ N(0, I),  x ~ data;   cost_G(D(G(z))),  cost_D(D(x), D(G(z)))
+        z ~ N(0, I),  x ~ data;   cost_G(D(G(z))),  cost_D(D(x), D(G(z))) + penalties
 
     It follows the protocol of every game: `players` (the generator first), `dim`, `worlds`, `field`.  The field
     follows the type and device of the vector it is given, so a float32 GAN is analysed in float64 by
@@ -42,11 +46,20 @@ class GAN:
 
     Parameters
     ----------
-    generator, discriminator : nn.Module
-        R^latent -> R^d and R^d -> one logit.  Their trainable parameters are the players' coordinates, in the
-        order of `named_parameters`; parameters that do not require gradients, and buffers, stay as they are.
+    generator : nn.Module
+        R^latent -> R^d.  Its trainable parameters are the player's coordinates, in the order of `named_parameters`;
+        parameters that do not require gradients, and buffers, stay as they are.
+    discriminator : nn.Module or sequence of nn.Module
+        R^d -> one logit.  Several are as many players, each with the loss and the penalties for itself.
     loss : str or GANLoss
         A name in `gamedyn.neural.LOSSES`, or a pair of costs.
+    penalty : Penalty or sequence of Penalty, optional
+        Terms of every discriminator's cost, and constraints of its parameters.
+    instance_noise : InstanceNoise, optional
+        Noise on everything that a discriminator is shown.
+    combine : {"mean", "hardest"} or float
+        The generator's cost against several discriminators: their mean, the largest, or λ >= 0 between the two,
+        Σ wⱼcⱼ with w = softmax(λc) [1]_.
     data : Dataset
     latent : int, optional
         Dimension of z; by default the generator's `in_features`.
@@ -54,6 +67,9 @@ class GAN:
         Rows per draw of the oracle.
     evaluation_size : int
         Rows of the fixed sample on which `field` is defined; the whole data set if it has no more.
+    autocast : {None, "bfloat16", "float16"}
+        Mixed precision: passes of a float32 vector are made in this type where torch deems it safe; parameters,
+        gradients and losses stay float32.
     device, dtype
         Of `initial()` and of the draws.
     seed : int
@@ -63,7 +79,16 @@ class GAN:
     ------
     TypeError, ValueError
         Networks that do not fit together or the data, that share parameters, or whose output depends on more than
-        their parameters (dropout, running statistics, power iteration): see the message.
+        parameters and input (running statistics, power iteration, random numbers of their own): see the message.
+
+    Notes
+    -----
+    Layers in training mode: batch normalisation uses the statistics of the batch and leaves its running ones as they
+    are, until `load` sets them; dropout draws its masks from the sample, so that v is one function per sample.
+
+    References
+    ----------
+    .. [1] I. Durugkar, I. Gemp, S. Mahadevan, Generative multi-adversarial networks, ICLR 2017, arXiv:1611.01673.
 
     Examples
     --------
@@ -81,35 +106,82 @@ class GAN:
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module,
+        discriminator: nn.Module | Sequence[nn.Module],
         *,
         loss: str | GANLoss = "non_saturating",
+        penalty: Penalty | Sequence[Penalty] | None = None,
+        instance_noise: InstanceNoise | None = None,
+        combine: str | float = "mean",
         data: Dataset,
         latent: int | None = None,
         batch_size: int = 64,
         evaluation_size: int = 512,
+        autocast: str | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         seed: int = 0,
     ) -> None:
         if not isinstance(data, Dataset):
             raise TypeError(f"data is {type(data).__name__}; it must be a Dataset. For a tensor: from_tensor(x).")
+        if instance_noise is not None and not isinstance(instance_noise, InstanceNoise):
+            raise TypeError(f"instance_noise is {instance_noise!r}; give InstanceNoise(sigma), or None")
         self.generator, self.discriminator, self.loss = generator, discriminator, as_loss(loss)
+        self.penalties, self.instance_noise = as_penalties(penalty), instance_noise
+        self.combine, self.autocast = _combine(combine), _half(autocast)
         self.device, self.dtype, self.seed = torch.device(device), dtype, seed
         self.data = data.to(device=self.device, dtype=dtype)
         self.latent = _latent(generator, latent)
         self.batch_size = _count("batch_size", batch_size, len(data))
         self.evaluation_size = min(_count("evaluation_size", evaluation_size), len(data))
-        self.networks = (FlatNetwork("generator", generator), FlatNetwork("discriminator", discriminator))
+        judges = [discriminator] if isinstance(discriminator, nn.Module) else list(discriminator)
+        if not judges:
+            raise ValueError("discriminator is an empty sequence; give at least one network")
+        roles = ["discriminator"] if len(judges) == 1 else [f"discriminator{k}" for k in range(1, len(judges) + 1)]
+        nets = zip(["generator", *roles], [generator, *judges], strict=True)
+        self.networks = tuple(FlatNetwork(role, module) for role, module in nets)
         refuse_shared(self.networks)
-        n_g, n_d = (net.size for net in self.networks)
-        self.players = (Player("generator", 0, n_g), Player("discriminator", n_g, n_g + n_d))
+        ends = np.cumsum([0, *(net.size for net in self.networks)]).tolist()
+        self.players = tuple(
+            Player(net.role, start, stop) for net, start, stop in zip(self.networks, ends, ends[1:], strict=False)
+        )
+        self._settings: dict[str, Any] = {
+            **{"loss": loss, "penalty": self.penalties, "instance_noise": instance_noise, "combine": combine},
+            **{"data": self.data, "latent": self.latent, "batch_size": batch_size, "evaluation_size": evaluation_size},
+            **{"autocast": autocast, "device": device, "dtype": dtype, "seed": seed},
+        }
         refuse_hidden_state(self)
+
+    def variant(self, **settings: Any) -> GAN:
+        """The same networks under other settings: `gan.variant(loss="hinge", penalty=R1(0.1))`.
+
+        Raises
+        ------
+        TypeError
+            If a setting is no keyword of `GAN`.
+        """
+        if unknown := [name for name in settings if name not in self._settings]:
+            raise TypeError(f"GAN has no settings {unknown}; it has {', '.join(self._settings)}")
+        return GAN(self.generator, self.discriminator, **{**self._settings, **settings})
 
     @property
     def name(self) -> str:
-        """The loss and the data."""
-        return f"{self.loss.name} GAN on {self.data.name}"
+        """The loss, what is added to it, and the data."""
+        added = [repr(part) for part in (self.instance_noise, *self.penalties) if part is not None]
+        return f"{self.loss.name} GAN{''.join(f' + {part}' for part in added)} on {self.data.name}"
+
+    @property
+    def is_constrained(self) -> bool:
+        """Whether a penalty is a constraint of the discriminators' parameters."""
+        return any(type(p).project is not Penalty.project for p in self.penalties)
+
+    def project(self, z: Tensor) -> Tensor:
+        """z `(d,)` with the discriminators' parameters projected onto what the penalties allow."""
+        pieces = self.split(z)
+        for penalty in self.penalties:
+            for k in range(1, len(pieces)):
+                allowed = penalty.project(pieces[k])
+                pieces[k] = pieces[k] if allowed is None else allowed
+        return torch.cat([piece.reshape(-1) for own in pieces for piece in own])
 
     @property
     def dim(self) -> int:
@@ -130,11 +202,11 @@ class GAN:
             raise NotInThisWorld("field", world, "the costs of a GAN are networks without a formula")
         if params:
             raise ValueError(f"'{self.name}' has no parameters, got {list(params)}")
-        return GANField(self, *self.evaluation_sample)
+        return GANField(self, self.evaluation_sample)
 
     @cached_property
-    def evaluation_sample(self) -> tuple[Tensor, Tensor]:
-        """The fixed x `(n, d)` and z `(n, latent)`."""
+    def evaluation_sample(self) -> Sample:
+        """The fixed sample on which `field` is defined."""
         return self.batch(self.evaluation_size, stream(self.seed, EVALUATION))
 
     def oracle(self, batch_size: int | None = None, seed: int = 0, sampling: str = "same") -> Oracle:
@@ -154,11 +226,28 @@ class GAN:
         size = self.batch_size if batch_size is None else _count("batch_size", batch_size, len(self.data))
         return Oracle(self, size, seed, sampling)
 
-    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """`size` rows x of the data and as many latents z, from a generator on the CPU."""
-        if size >= len(self.data):
-            return self.data.x, self._latents(size, generator)
-        return self.data.batch(size, generator), self._latents(size, generator)
+    def batch(self, size: int, generator: torch.Generator, step: int | None = None) -> Sample:
+        """`size` rows of the data and all that is drawn for them, from a generator on the CPU.
+
+        Parameters
+        ----------
+        size : int
+        generator : torch.Generator
+        step : int, optional
+            Of a training, for what changes with it.
+        """
+        x = self.data.x if size >= len(self.data) else self.data.batch(size, generator)
+        latents, noise = self._latents(len(x), generator), []
+        if self.instance_noise is not None:
+            noise.append(self._placed(self.instance_noise.noise(len(x), self.data.dim, generator, step)))
+        noise += [self._placed(penalty.noise(len(x), self.data.dim, generator)) for penalty in self.penalties]
+        key = None
+        if any(net.dropouts for net in self.networks):
+            key = int(torch.randint(2**60, (), generator=generator))
+        return Sample(x, latents, tuple(noise), key)
+
+    def _placed(self, t: Tensor | None) -> Tensor | None:
+        return None if t is None else t.to(device=self.device, dtype=self.dtype)
 
     def initial(self) -> Tensor:
         """The modules' present parameters as one vector `(d,)`."""
@@ -168,31 +257,48 @@ class GAN:
     def load(self, z: Tensor) -> None:
         """Write a vector `(d,)` into the modules.
 
+        Running statistics of batch normalisation in training mode become those of the evaluation sample, so that the
+        modules can be used in evaluation mode.
+
         Raises
         ------
         ValueError
             If z is not a vector of this GAN.
         """
         with torch.no_grad():
-            for net, values in zip(self.networks, self.split(z), strict=True):
+            pieces = self.split(z)
+            for net, values in zip(self.networks, pieces, strict=True):
                 for parameter, value in zip(net.parameters(), values, strict=True):
                     parameter.copy_(value)
+            if any(net.batch_norms for net in self.networks):
+                self._load_statistics(pieces)
+
+    def _load_statistics(self, pieces: Sequence[Sequence[Tensor]]) -> None:
+        like = self.networks[GENERATOR].parameters()[0]
+        sample = self.evaluation_sample.like(like)
+        fake, _ = self.networks[GENERATOR].judged([p.to(like) for p in pieces[GENERATOR]], sample.latents, sample.key)
+        self.networks[GENERATOR].statistics(pieces[GENERATOR], [sample.latents])
+        for net, own in zip(self.networks[1:], pieces[1:], strict=True):
+            net.statistics(own, [sample.x, fake])
 
     def sample(self, z: Tensor, n: int, seed: int = 0) -> Tensor:
         """`n` samples `(n, d)` of the generator with the parameters in z."""
         with torch.no_grad():
-            latents = self._latents(_count("n", n), stream(seed, _SAMPLES)).to(z)
-            return self.networks[GENERATOR](self.split(z)[GENERATOR], latents)
+            latents = self._latents(_count("n", n), stream(seed, SAMPLES)).to(z)
+            return self.networks[GENERATOR](self.split(z)[GENERATOR], latents, seed)
 
-    def split(self, z: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """The parameters of both networks as views of z `(d,)`."""
+    def split(self, z: Tensor) -> list[list[Tensor]]:
+        """The parameters of every network as views of z `(d,)`."""
         if z.shape != (self.dim,):
             raise ValueError(f"'{self.name}' has d = {self.dim} parameters, got a vector of shape {tuple(z.shape)}")
         pieces = z.split(
             [n for net in self.networks for n in net.sizes]
         )  # one node in the graph, whatever their number
-        cut = len(self.networks[GENERATOR].sizes)
-        return self.networks[GENERATOR].shaped(pieces[:cut]), self.networks[DISCRIMINATOR].shaped(pieces[cut:])
+        shaped, start = [], 0
+        for net in self.networks:
+            shaped.append(net.shaped(pieces[start : start + len(net.sizes)]))
+            start += len(net.sizes)
+        return shaped
 
     def _latents(self, size: int, generator: torch.Generator) -> Tensor:
         # always drawn in float32 on the CPU, so that every device and type sees the same numbers
@@ -207,113 +313,19 @@ class GAN:
         )
 
 
-class GANField(TorchField):
-    """v of a GAN on one sample; each player's gradient in its own parameters, and no other.
-
-    Parameters
-    ----------
-    gan : GAN
-    x, latents : Tensor
-        `(n, d)` and `(n, latent)`.
-
-    Attributes
-    ----------
-    first_costs : list
-        Per player the cost met first by this field, a scalar tensor, or None before.
-    """
-
-    def __init__(self, gan: GAN, x: Tensor, latents: Tensor) -> None:
-        super().__init__(gan.players, self.all_costs)
-        self.gan, self.x, self.latents = gan, x, latents
-        self._cast = (x, latents)
-        self.first_costs: list[Tensor | None] = [None, None]
-
-    def __call__(self, z: Element) -> Tensor:
-        return _joined(self._gradients(z, (GENERATOR, DISCRIMINATOR)))
-
-    def check_second_order(self) -> None:
-        """Refuse weight norm.
-
-        Raises
-        ------
-        ValueError
-            torch's second derivative of its fused weight normalisation is wrong (`torch.autograd.gradgradcheck` fails).
-        """
-        if found := [f"{net.role}.{name}" for net in self.gan.networks for name in net.weight_norms]:
-            raise ValueError(
-                f"weight_norm at {', '.join(found)}: torch's second derivative of it is wrong, and so would be every "
-                f"product with J; use spectral_norm, remove it (torch.nn.utils.remove_weight_norm), or write "
-                f"v * g / v.norm() yourself"
-            )
-
-    def part(self, i: int, z: Element) -> Tensor:
-        p = self.players[i]
-        before, after = z.new_zeros(p.start), z.new_zeros(len(z) - p.stop)
-        return _joined([before, *self._gradients(z, (i,)), after])
-
-    def grad(self, i: int, z: Element) -> Tensor:
-        create = torch.is_grad_enabled() and z.requires_grad
-        with torch.enable_grad():
-            w = z if z.requires_grad else z.detach().requires_grad_()
-            (cost,) = self._costs_of((i,), self.gan.split(w))
-            (g,) = torch.autograd.grad(cost, w, create_graph=create, materialize_grads=True)
-        return g
-
-    def _gradients(self, z: Tensor, who: tuple[int, ...]) -> list[Tensor]:
-        """∇ᵢcᵢ of each player in `who`, one tensor for each of its own parameters."""
-        create = torch.is_grad_enabled() and z.requires_grad
-        parameters = self.gan.split(z if create else z.detach())
-        if not create:
-            for i in who:  # leaves of the moving players only: no gradient is formed for those who stand still
-                parameters[i][:] = [p.requires_grad_() for p in parameters[i]]
-        with torch.enable_grad():
-            costs = self._costs_of(who, parameters)
-            gradients: list[Tensor] = []
-            for i, cost in zip(who, costs, strict=True):
-                keep = create or i != who[-1]
-                gs = torch.autograd.grad(
-                    cost, parameters[i], create_graph=create, retain_graph=keep, materialize_grads=True
-                )
-                gradients.extend(gs)
-        return gradients
-
-    def _costs_of(self, who: tuple[int, ...], parameters: Sequence[list[Tensor]]) -> list[Tensor]:
-        """The costs of the players in `who`, from one forward pass of G and one of D on its samples."""
-        g, d = self.gan.networks
-        x, latents = self._sample_like(parameters[GENERATOR][0])
-        fake = d(parameters[DISCRIMINATOR], g(parameters[GENERATOR], latents))
-        costs = []
-        for i in who:
-            if i == GENERATOR:
-                cost = self.gan.loss.generator(fake)
-            else:
-                cost = self.gan.loss.discriminator(d(parameters[DISCRIMINATOR], x), fake)
-            if self.first_costs[i] is None:
-                self.first_costs[i] = cost.detach()
-            costs.append(cost)
-        return costs
-
-    def all_costs(self, z: Tensor) -> list[Tensor]:
-        """The costs of both players, scalars."""
-        return self._costs_of((GENERATOR, DISCRIMINATOR), self.gan.split(z))
-
-    def _sample_like(self, p: Tensor) -> tuple[Tensor, Tensor]:
-        if self._cast[0].dtype != p.dtype or self._cast[0].device != p.device:
-            self._cast = (self.x.to(p), self.latents.to(p))
-        return self._cast
+def _combine(how: str | float) -> str | float:
+    if how in ("mean", "hardest"):
+        return how
+    if isinstance(how, str | bool) or not (math.isfinite(how) and how >= 0):
+        raise ValueError(f"combine is {how!r}; give 'mean', 'hardest', or a number >= 0")
+    return float(how)
 
 
-def _joined(pieces: Sequence[Tensor]) -> Tensor:
-    """Tensors of any shape as one fresh vector, in one copy."""
-    return torch.cat([piece.reshape(-1) for piece in pieces])
-
-
-def stream(*key: int) -> torch.Generator:
-    """A generator on the CPU for one purpose: a pure function of non-negative integers."""
-    if any(isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 0 for k in key):
-        raise ValueError(f"seeds and step numbers are integers >= 0, got {key}")
-    word = np.random.SeedSequence([int(k) for k in key]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(word))
+def _half(name: str | None) -> torch.dtype | None:
+    types = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if name not in types:
+        raise ValueError(f"autocast is {name!r}; give None, 'bfloat16' or 'float16'")
+    return types[name]
 
 
 def _latent(generator: nn.Module, latent: int | None) -> int:
@@ -329,56 +341,3 @@ def _count(what: str, value: int, most: int | None = None) -> int:
     if value < 1 or (most is not None and value > most):
         raise ValueError(f"{what} is {value}; it must be at least 1{'' if most is None else f' and at most {most}'}")
     return int(value)
-
-
-def refuse_hidden_state(gan: GAN) -> None:
-    """Refuse networks of a wrong shape, and those that depend on more than parameters and input."""
-    sample = gan.batch(min(len(gan.data), 16), stream(gan.seed, EVALUATION))
-    x, latents = (t[:16] for t in sample)
-    z = gan.initial()
-    # counts of writes besides values: a power iteration that has converged here writes what stood there already
-    before = [[(t._version, t.clone()) for t in net.fixed_like(latents)] for net in gan.networks]
-    devices = [gan.device] if gan.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.no_grad():
-        _check_shapes(gan, z, x, latents)
-        field = GANField(gan, x, latents)
-        once, twice = (torch.stack(field.all_costs(z)) for _ in range(2))
-    for net, old in zip(gan.networks, before, strict=True):
-        pairs = zip(net.fixed.items(), old, strict=True)
-        if changed := [name for (name, t), (count, was) in pairs if t._version != count or not torch.equal(t, was)]:
-            raise ValueError(
-                f"evaluating the {net.role} writes to its buffers {changed}: state outside the parameters, so v is no "
-                f"function of them. Build batch norm with track_running_stats=False, or call .eval() on the module, "
-                f"so that they stand still"
-            )
-    # some GPU kernels add in a different order each time: rounding is no randomness
-    if not torch.allclose(once, twice, rtol=1e3 * torch.finfo(once.dtype).eps, equal_nan=True):
-        raise ValueError(
-            f"two evaluations at the same parameters and sample give the costs {once.tolist()} and {twice.tolist()}: "
-            f"{_random_layers(gan)}. v must be a function of the parameters; call .eval() on the module"
-        )
-
-
-def _random_layers(gan: GAN) -> str:
-    found = [
-        f"{net.role}.{name}"
-        for net in gan.networks
-        for name, layer in net.module.named_modules()
-        if layer.training and "Dropout" in type(layer).__name__
-    ]
-    return f"there is dropout at {', '.join(found)}" if found else "a layer draws random numbers or keeps hidden state"
-
-
-def _check_shapes(gan: GAN, z: Tensor, x: Tensor, latents: Tensor) -> None:
-    (g, d), (theta_g, theta_d) = gan.networks, gan.split(z)
-    fake = g(theta_g, latents)
-    if fake.shape != x.shape:
-        raise ValueError(
-            f"the generator maps {tuple(latents.shape)} to {tuple(fake.shape)}; '{gan.data.name}' has rows of "
-            f"{gan.data.dim}, so it must give {tuple(x.shape)}"
-        )
-    logits = d(theta_d, fake)
-    if logits.shape not in ((len(x), 1), (len(x),)):
-        raise ValueError(
-            f"the discriminator maps {tuple(x.shape)} to {tuple(logits.shape)}; it must give one logit per row"
-        )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from gamedyn.games.field import Field, NotInThisWorld
 from gamedyn.games.random_field import RandomField
 from gamedyn.games.stochastic import is_independent
-from gamedyn.neural.gan import BATCHES, GAN, GANField, stream
+from gamedyn.neural.gan import GAN, GANField
+from gamedyn.neural.sample import BATCHES, stream
 
 __all__ = ["BatchField", "Oracle"]
 
@@ -62,7 +63,7 @@ class Oracle:
     def batch_field(self, k: int, e: int = 0) -> BatchField:
         """The field on the batch of evaluation e of step k."""
         key = (self.seed, BATCHES, k, e) if e else (self.seed, BATCHES, k)
-        return BatchField(self.gan, *self.gan.batch(self.batch_size, stream(*key)))
+        return BatchField(self.gan, self.gan.batch(self.batch_size, stream(*key), step=k))
 
 
 class BatchField(GANField):

@@ -86,7 +86,7 @@ def test_latents_are_a_function_of_the_seed_and_can_be_given() -> None:
     products = [full_data_jacobian(tiny(seed=s), batch_size=9) @ u for s in (0, 0, 1)]
     assert torch.equal(products[0], products[1])
     assert not torch.allclose(products[0], products[2])
-    _, own = tiny(evaluation_size=ROWS, seed=1).evaluation_sample
+    own = tiny(evaluation_size=ROWS, seed=1).evaluation_sample.latents
     given = full_data_jacobian(tiny(), batch_size=9, latents=own) @ u
     torch.testing.assert_close(given, products[2], rtol=0, atol=1e-14)
 

@@ -16,8 +16,9 @@ from gamedyn.games.field import NotInThisWorld
 from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.data import Dataset, digits, from_tensor, ring
 from gamedyn.neural.gan import GAN, GANField
-from gamedyn.neural.losses import LOSSES, GANLoss, as_loss, non_saturating, saturating
+from gamedyn.neural.losses import GANLoss, as_loss, non_saturating, saturating
 from gamedyn.neural.networks import dcgan_discriminator, dcgan_generator, mlp_discriminator, mlp_generator
+from gamedyn.neural.sample import Sample
 
 DOUBLE = torch.float64
 
@@ -59,7 +60,7 @@ def costs_by_hand(gan: GAN, z: Tensor, x: Tensor, latents: Tensor) -> list[Tenso
 
 def field_by_hand(gan: GAN, z: Tensor) -> Tensor:
     w = z.detach().clone().requires_grad_()
-    costs = costs_by_hand(gan, w, *gan.evaluation_sample)
+    costs = costs_by_hand(gan, w, gan.evaluation_sample.x, gan.evaluation_sample.latents)
     gradients = [torch.autograd.grad(c, w, retain_graph=True)[0] for c in costs]
     return torch.cat([g[p.slice] for g, p in zip(gradients, gan.players, strict=True)])
 
@@ -74,28 +75,10 @@ def test_every_loss_pays_at_a_blind_discriminator_what_it_states() -> None:
         assert float(loss.discriminator(blind, blind)) == pytest.approx(np.log(4), abs=1e-15)
 
 
-def test_losses_stay_finite_where_the_discriminator_is_sure() -> None:
-    for loss in LOSSES.values():
-        for sure in (torch.full((3, 1), 1e4), torch.full((3, 1), -1e4)):
-            assert bool(loss.generator(sure).isfinite())
-            assert bool(loss.discriminator(-sure, sure).isfinite())
-
-
-def test_saturating_gradient_vanishes_where_the_discriminator_is_sure_and_the_other_does_not() -> None:
-    slopes = {}
-    for name, loss in LOSSES.items():
-        logit = torch.full((1, 1), -10.0, dtype=DOUBLE, requires_grad=True)
-        (slope,) = torch.autograd.grad(loss.generator(logit), logit)
-        slopes[name] = float(slope)
-    sigma = 1 / (1 + np.exp(10.0))
-    assert slopes["saturating"] == pytest.approx(-sigma, rel=1e-12)
-    assert slopes["non_saturating"] == pytest.approx(-(1 - sigma), rel=1e-12)
-
-
 def test_loss_is_found_by_name_and_unknown_names_list_the_known() -> None:
     assert as_loss("saturating") is saturating
-    with pytest.raises(ValueError, match="saturating, non_saturating"):
-        as_loss("wasserstein")
+    with pytest.raises(ValueError, match="saturating.*non_saturating"):
+        as_loss("wasser")
     with pytest.raises(TypeError, match="GANLoss"):
         as_loss(3)  # type: ignore[arg-type]
 
@@ -104,7 +87,7 @@ def test_saturating_field_is_that_of_the_zero_sum_game() -> None:
     gan = tiny("saturating")
     z = gan.initial()
     w = z.clone().requires_grad_()
-    cost_d = costs_by_hand(gan, w, *gan.evaluation_sample)[1]
+    cost_d = costs_by_hand(gan, w, gan.evaluation_sample.x, gan.evaluation_sample.latents)[1]
     (g,) = torch.autograd.grad(cost_d, w)
     g[gan.players[0].slice] *= -1
     torch.testing.assert_close(gan.field()(z), g, rtol=0, atol=1e-14)
@@ -136,7 +119,9 @@ def test_grad_is_in_all_variables() -> None:
     z, F = gan.initial(), gan.field()
     for i in range(2):
         w = z.clone().requires_grad_()
-        (expected,) = torch.autograd.grad(costs_by_hand(gan, w, *gan.evaluation_sample)[i], w)
+        (expected,) = torch.autograd.grad(
+            costs_by_hand(gan, w, gan.evaluation_sample.x, gan.evaluation_sample.latents)[i], w
+        )
         torch.testing.assert_close(F.grad(i, z), expected, rtol=0, atol=1e-13)
         other = gan.players[1 - i].slice
         assert float(expected[other].abs().max()) > 1e-4
@@ -170,9 +155,9 @@ def test_field_does_not_touch_the_modules() -> None:
 def test_a_network_that_raises_gets_its_parameters_back() -> None:
     gan = tiny()
     own = list(gan.generator.parameters())
-    x, latents = gan.evaluation_sample
+    x, latents = gan.evaluation_sample.x, gan.evaluation_sample.latents
     with pytest.raises(RuntimeError):
-        GANField(gan, x, latents[:, :1])(gan.initial())
+        GANField(gan, Sample(x, latents[:, :1]))(gan.initial())
     assert all(a is b for a, b in zip(own, gan.generator.parameters(), strict=True))
 
 
@@ -218,10 +203,10 @@ def unrolled_cost(gan: GAN, z: Tensor, steps: int, lr: float) -> Tensor:
     sample, d = gan.evaluation_sample, gan.players[1].slice
     for _ in range(steps):
         w = z.detach().clone().requires_grad_()
-        (g,) = torch.autograd.grad(costs_by_hand(gan, w, *sample)[1], w)
+        (g,) = torch.autograd.grad(costs_by_hand(gan, w, sample.x, sample.latents)[1], w)
         z = z.detach().clone()
         z[d] -= lr * g[d]
-    return costs_by_hand(gan, z, *sample)[0]
+    return costs_by_hand(gan, z, sample.x, sample.latents)[0]
 
 
 def test_unrolled_gradient_equals_finite_differences_of_the_unrolled_cost() -> None:
@@ -273,12 +258,12 @@ def test_evaluation_sample_is_fixed_and_whole_where_the_data_are_few() -> None:
     gan = tiny()
     z = gan.initial()
     assert torch.equal(gan.field()(z), gan.field()(z))
-    assert len(gan.evaluation_sample[0]) == 20
+    assert len(gan.evaluation_sample.x) == 20
     whole = tiny(seed=9)
     assert torch.equal(gan.initial(), whole.initial())
-    assert not torch.equal(gan.evaluation_sample[0], whole.evaluation_sample[0])
+    assert not torch.equal(gan.evaluation_sample.x, whole.evaluation_sample.x)
     few = GAN(gan.generator, gan.discriminator, data=ring(n=10), batch_size=5)
-    assert torch.equal(few.evaluation_sample[0], few.data.x)
+    assert torch.equal(few.evaluation_sample.x, few.data.x)
 
 
 def test_load_and_initial_are_inverse_and_sample_uses_the_vector() -> None:
@@ -302,25 +287,6 @@ def build(generator: nn.Module | None = None, discriminator: nn.Module | None = 
     d = discriminator or mlp_discriminator(2, (4,))
     data: Dataset = kw.pop("data", ring(n=40))
     return GAN(g, d, data=data, batch_size=8, **kw)
-
-
-def test_running_statistics_are_refused_and_accepted_without_them() -> None:
-    def norm(**kw: Any) -> nn.Module:
-        return nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4, **kw), nn.Tanh(), nn.Linear(4, 1))
-
-    with pytest.raises(ValueError, match=r"discriminator.*running_mean.*track_running_stats=False"):
-        build(discriminator=norm())
-    for fine in (norm(track_running_stats=False), norm().eval()):
-        build(discriminator=fine).field()(build(discriminator=fine).initial())
-
-
-def test_dropout_is_refused_and_accepted_when_switched_off() -> None:
-    noisy = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.5), nn.Linear(4, 1))
-    state = torch.random.get_rng_state()
-    with pytest.raises(ValueError, match=r"dropout at discriminator\.1.*eval"):
-        build(discriminator=noisy)
-    assert torch.equal(state, torch.random.get_rng_state())
-    build(discriminator=noisy.eval())
 
 
 def test_power_iteration_is_refused_and_accepted_when_frozen() -> None:

@@ -47,7 +47,7 @@ def tiny(x: torch.Tensor | None = None, *, width: int = 6, seed: int = 3, **kw: 
 
 
 def all_latents() -> torch.Tensor:
-    return tiny(evaluation_size=ROWS).evaluation_sample[1]
+    return tiny(evaluation_size=ROWS).evaluation_sample.latents
 
 
 def vector(d: int, seed: int = 0) -> torch.Tensor:

@@ -27,7 +27,7 @@ def equilibrium() -> tuple[GAN, torch.Tensor]:
     options = {"dtype": torch.float64, "batch_size": n}
     first = GAN(G, D, data=from_tensor(torch.zeros(n, 1)), **options)
     z = first.initial()
-    latents = first.evaluation_sample[1]
+    latents = first.evaluation_sample.latents
     samples = first.networks[0](first.split(z)[0], latents)
     return GAN(G, D, data=from_tensor(samples.detach()), **options), z
 

@@ -10,6 +10,7 @@ discrimination, losses that compare rows) is found by evaluating, and refused.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from torch import Tensor
 from gamedyn.games.accumulated import AccumulatedField, AccumulatedJacobian
 from gamedyn.games.products import refuse_random
 from gamedyn.games.transformed import unwrap
-from gamedyn.neural.gan import EVALUATION, GAN, GANField, stream
+from gamedyn.neural.gan import GAN, GANField
+from gamedyn.neural.sample import EVALUATION, Sample, stream
 from gamedyn.stability.jacobian import GameJacobian
 
 __all__ = ["batch_parts", "full_data_field", "full_data_jacobian", "refuse_rows_that_meet", "require_rows"]
@@ -75,10 +77,10 @@ def full_data_jacobian(
     (GameJacobian(d = 39, neural), 3)
     """
     z = require_point(gan, z)
-    x, latents = require_rows(gan, latents)
-    parts = batch_parts(gan, x, latents, batch_size, len(x))
+    rows = require_rows(gan, latents)
+    parts = batch_parts(gan, rows, batch_size, len(rows))
     if len(parts) > 1:
-        refuse_rows_that_meet(gan, z, x[:PROBE], latents[:PROBE])
+        refuse_rows_that_meet(gan, z, rows.rows(slice(0, PROBE)))
     J = AccumulatedJacobian(parts, z, keep=keep, products=products)
     refuse_random(J.field, z, J.field_value)
     return GameJacobian(J.jvp, J.vjp, J.dim, "neural", torch.zeros_like(z), dense=J.to_dense, players=gan.players)
@@ -100,10 +102,10 @@ def full_data_field(gan: Any, *, batch_size: int = BATCH, latents: Tensor | None
     AccumulatedField(d = 39, 4 parts)
     """
     z = require_point(gan, None)
-    x, latents = require_rows(gan, latents)
-    parts = batch_parts(gan, x, latents, batch_size, len(x))
+    rows = require_rows(gan, latents)
+    parts = batch_parts(gan, rows, batch_size, len(rows))
     if len(parts) > 1:
-        refuse_rows_that_meet(gan, z, x[:PROBE], latents[:PROBE])
+        refuse_rows_that_meet(gan, z, rows.rows(slice(0, PROBE)))
     return AccumulatedField(parts)
 
 
@@ -123,28 +125,27 @@ def require_point(gan: Any, z: Tensor | None) -> Tensor:
     return z
 
 
-def require_rows(gan: GAN, latents: Tensor | None) -> tuple[Tensor, Tensor]:
-    """All rows of the data, and a latent for each."""
-    x, own = gan.data.x, latents
-    if own is None:
-        _, own = gan.batch(len(x), stream(gan.seed, EVALUATION))
-    if own.shape != (len(x), gan.latent):
+def require_rows(gan: GAN, latents: Tensor | None) -> Sample:
+    """All rows of the data, and a latent and noise for each."""
+    rows = gan.batch(len(gan.data), stream(gan.seed, EVALUATION))
+    if latents is None:
+        return rows
+    if latents.shape != (len(rows), gan.latent):
         raise ValueError(
-            f"latents have shape {tuple(own.shape)}; '{gan.data.name}' has {len(x)} rows, so give "
-            f"({len(x)}, {gan.latent})"
+            f"latents have shape {tuple(latents.shape)}; '{gan.data.name}' has {len(rows)} rows, so give "
+            f"({len(rows)}, {gan.latent})"
         )
-    return x, own.to(x.device)
+    return replace(rows, latents=latents.to(rows.x.device))
 
 
-def batch_parts(gan: GAN, x: Tensor, latents: Tensor, batch_size: int, n: int) -> list[tuple[GANField, float]]:
+def batch_parts(gan: GAN, rows: Sample, batch_size: int, n: int) -> list[tuple[GANField, float]]:
     """Fields on batches of the rows, each with its share of n rows."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; it must be an int of at least 1")
-    batches = zip(x.split(int(batch_size)), latents.split(int(batch_size)), strict=True)
-    return [(GANField(gan, rows, own), len(rows) / n) for rows, own in batches]
+    return [(GANField(gan, part), len(part) / n) for part in rows.split(int(batch_size))]
 
 
-def refuse_rows_that_meet(gan: GAN, z: Tensor, x: Tensor, latents: Tensor) -> None:
+def refuse_rows_that_meet(gan: GAN, z: Tensor, rows: Sample) -> None:
     """Refuse a GAN whose v on some rows is not the mean of v on both halves of them.
 
     Raises
@@ -152,21 +153,21 @@ def refuse_rows_that_meet(gan: GAN, z: Tensor, x: Tensor, latents: Tensor) -> No
     ValueError
         With the distance of the two; or if v is random or not finite.
     """
-    if len(x) < 2:
+    if len(rows) < 2:
         return
-    w, half = z.double(), len(x) // 2
-    parts = [(x[:half], latents[:half]), (x[half:], latents[half:])]
+    w, half = z.double(), len(rows) // 2
+    parts = [rows.rows(slice(0, half)), rows.rows(slice(half, len(rows)))]
     with torch.no_grad():
-        whole = GANField(gan, x, latents)(w)
-        refuse_random(GANField(gan, x, latents), w, whole)
-        mean = sum(len(rows) / len(x) * GANField(gan, rows, own)(w) for rows, own in parts)
+        whole = GANField(gan, rows)(w)
+        refuse_random(GANField(gan, rows), w, whole)
+        mean = sum(len(part) / len(rows) * GANField(gan, part)(w) for part in parts)
         apart, size = float((whole - mean).norm()), float(whole.norm())
     if not apart <= 1e-9 * max(1.0, size):
         raise ValueError(
-            f"v on {len(x)} rows differs by {apart:.3g} from the mean of v on its halves (‖v‖ = {size:.3g}): the rows "
-            f"of a batch meet in the networks or the loss{_batch_layers(gan)}, so v of all data is no sum of theirs. "
-            f"Call .eval() on the networks, use layers that treat every row alone, or take the Jacobian on one batch "
-            f"(evaluation_size)"
+            f"v on {len(rows)} rows differs by {apart:.3g} from the mean of v on its halves (‖v‖ = {size:.3g}): the "
+            f"rows of a batch meet in the networks or the loss{_batch_layers(gan)}, so v of all data is no sum of "
+            f"theirs. Call .eval() on the networks, use layers and losses that treat every row alone, or take the Jacobian on "
+            f"one batch (evaluation_size)"
         )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from gamedyn.games.accumulated import AccumulatedJacobian
 from gamedyn.games.products import refuse_random
 from gamedyn.neural.analysis.full_data import batch_parts, refuse_rows_that_meet, require_point, require_rows
 from gamedyn.neural.gan import GAN, GANField
+from gamedyn.neural.sample import Sample
 from gamedyn.stability.jacobian import GameJacobian
 
 __all__ = ["ROWS", "parallel_jacobian"]
@@ -96,16 +98,17 @@ def parallel_jacobian(
         if rows not in ROWS:
             raise ValueError(f"rows={rows!r} is not one of {', '.join(map(repr, ROWS))}")
         z = require_point(gan, z)
-        x, own = require_rows(gan, latents)
+        own = require_rows(gan, latents)
     ranks.refuse_other_point(gan, z)
-    ranks.refuse_other_networks(gan, z, x, own)
+    ranks.refuse_other_networks(gan, z, own)
     if rows == "split":
-        x, own = (torch.tensor_split(t, ranks.count)[ranks.rank] for t in (x, own))
-    n = ranks.total(len(x))
+        cuts = [round(k * len(own) / ranks.count) for k in range(ranks.count + 1)]
+        own = own.rows(slice(cuts[ranks.rank], cuts[ranks.rank + 1]))
+    n = ranks.total(len(own))
     with ranks.together():
-        parts = batch_parts(gan, x, own, batch_size, n)
+        parts = batch_parts(gan, own, batch_size, n)
         if ranks.count > 1 or len(parts) > 1:
-            refuse_rows_that_meet(gan, z, x[:64], own[:64])
+            refuse_rows_that_meet(gan, z, own.rows(slice(0, 64)))
         J = AccumulatedJacobian(parts, z, keep=keep, products=products) if parts else None
         if J is not None:
             refuse_random(J.field, z, J.field_value)
@@ -206,12 +209,16 @@ class _Ranks:
                 f"torch.distributed.broadcast(z, src=0)"
             )
 
-    def refuse_other_networks(self, gan: GAN, z: Tensor, x: Tensor, latents: Tensor) -> None:
+    def refuse_other_networks(self, gan: GAN, z: Tensor, rows: Sample) -> None:
         """Refuse networks and losses that give another v at z on the first rows of the first rank."""
-        count = min(PROBE, self._gathered([len(x)])[0][0])
-        x, latents = (self._of_first(t, (count, t.shape[1])) for t in (x, latents))
+        count = min(PROBE, self._gathered([len(rows)])[0][0])
+        x, latents, *noise = (
+            None if t is None else self._of_first(t, (count, *t.shape[1:])) for t in (rows.x, rows.latents, *rows.noise)
+        )
+        assert x is not None
+        assert latents is not None
         with self.together(), torch.no_grad():
-            mine = GANField(gan, x, latents)(z)
+            mine = GANField(gan, replace(rows, x=x, latents=latents, noise=tuple(noise)))(z)
         other = self._of_first(mine, mine.shape)
         apart, size = float((mine - other).norm()), float(other.norm())
         limit = 1e4 * torch.finfo(z.dtype).eps * max(1.0, size)

@@ -3,24 +3,30 @@
     D(x) a logit, σ(D(x)) = 1 / (1 + exp(-D(x))) the probability that x is real
     softplus(a) = log(1 + exp(a)) = -log σ(-a)                                              (1)
 
-Every loss is a pair of functions of logits, so that a game evaluates D once for both players.  Written with
-softplus, a confident discriminator gives a large finite cost instead of log 0.
+A loss is a pair of functions of logits, so that a game evaluates D once for both players.  Written with softplus, a
+confident discriminator gives a large finite cost instead of log 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
 
-import torch
-from torch.nn.functional import softplus
+from torch import Tensor
 
-__all__ = ["LOSSES", "GANLoss", "as_loss", "non_saturating", "saturating"]
+if TYPE_CHECKING:
+    from gamedyn.neural.scene import Scene
+
+__all__ = ["GANLoss", "needs_scene"]
 
 
 @dataclass(frozen=True, repr=False)
 class GANLoss:
     """A pair of costs, both minimised.
+
+    A loss that needs more than this (the generator's cost from D(x), or from inner layers of D) is a subclass that
+    overrides `generator_cost` or `discriminator_cost`, which are what a game calls.
 
     Parameters
     ----------
@@ -34,89 +40,48 @@ class GANLoss:
         Where both players rest, and what they pay there.
     zero_sum : bool
         Whether cost_G + cost_D does not depend on the generator, so that the field v is that of a zero-sum game.
+    optimal_logit : callable, optional
+        Densities p, q of the data and of G(z), of any one shape -> the D that minimises cost_D when it is free at
+        every point; None if there is none, or none in closed form.
+    layers : tuple of str
+        Submodules of D whose outputs the costs ask for, as in `named_modules`.
 
     Examples
     --------
+    >>> import torch
+    >>> from gamedyn.neural.losses import non_saturating
     >>> blind = torch.zeros(4, 1)
     >>> round(float(non_saturating.generator(blind)), 6), round(float(non_saturating.discriminator(blind, blind)), 6)
     (0.693147, 1.386294)
     """
 
     name: str
-    generator: Callable[[torch.Tensor], torch.Tensor]
-    discriminator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    generator: Callable[[Tensor], Tensor]
+    discriminator: Callable[[Tensor, Tensor], Tensor]
     optimum: str
     zero_sum: bool = False
+    optimal_logit: Callable[[Tensor, Tensor], Tensor] | None = None
+    layers: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"GANLoss({self.name}: {self.optimum})"
 
+    def generator_cost(self, scene: Scene) -> Tensor:
+        """What the generator pays on a sample, against one discriminator: a scalar."""
+        return self.generator(scene.fake_logits)
 
-def _cross_entropy(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """-E log σ(D(x)) - E log(1 - σ(D(G(z))))."""
-    return softplus(-real).mean() + softplus(fake).mean()
-
-
-def _probability_of_being_found_out(fake: torch.Tensor) -> torch.Tensor:
-    """E log(1 - σ(D(G(z))))."""
-    return -softplus(fake).mean()
-
-
-def _surprise_of_being_believed(fake: torch.Tensor) -> torch.Tensor:
-    """-E log σ(D(G(z)))."""
-    return softplus(-fake).mean()
+    def discriminator_cost(self, scene: Scene) -> Tensor:
+        """What that discriminator pays: a scalar."""
+        shown = scene.shown_logits  # fake before real, as everywhere
+        return self.discriminator(scene.real_logits, shown)
 
 
-saturating = GANLoss(
-    name="saturating",
-    generator=_probability_of_being_found_out,
-    discriminator=_cross_entropy,
-    optimum="p_G = p_data, D = 0, cost_D = log 4, cost_G = -log 2",
-    zero_sum=True,
-)
-"""The minimax game of Goodfellow et al. (2014), arXiv:1406.2661.
-
-    cost_D = -E log σ(D(x)) - E log(1 - σ(D(G(z)))),   cost_G = E log(1 - σ(D(G(z))))
-
-cost_G = -cost_D - E log σ(D(x)), and the generator does not move the last term: v is that of a zero-sum game.  At
-the best D the generator's gradient is that of 2 JSD(p_data, p_G); it vanishes where D is sure.
-"""
-
-non_saturating = GANLoss(
-    name="non_saturating",
-    generator=_surprise_of_being_believed,
-    discriminator=_cross_entropy,
-    optimum="p_G = p_data, D = 0, cost_D = log 4, cost_G = log 2",
-)
-"""The generator's cost with the gradient that survives a sure discriminator; Goodfellow et al. (2014), section 3.
-
-    cost_D = -E log σ(D(x)) - E log(1 - σ(D(G(z)))),   cost_G = -E log σ(D(G(z)))
-
-The same equilibria as `saturating`, but not zero-sum: on one logit a the two generators' slopes are -σ(-a) here
-and -σ(a) there, equal at D = 0 only.
-"""
-
-LOSSES: dict[str, GANLoss] = {loss.name: loss for loss in (saturating, non_saturating)}
-"""The losses that `GAN(loss=...)` knows by name."""
-
-
-def as_loss(loss: str | GANLoss) -> GANLoss:
-    """A loss given by name or as it is.
+def needs_scene(fake: Tensor) -> NoReturn:
+    """The `generator` of a loss whose generator pays for more than D(G(z)).
 
     Raises
     ------
-    ValueError, TypeError
-        A name that is not in `LOSSES`, or neither a name nor a `GANLoss`.
-
-    Examples
-    --------
-    >>> as_loss("saturating")
-    GANLoss(saturating: p_G = p_data, D = 0, cost_D = log 4, cost_G = -log 2)
+    TypeError
+        Always.
     """
-    if isinstance(loss, GANLoss):
-        return loss
-    if not isinstance(loss, str):
-        raise TypeError(f"loss is {loss!r}; give a GANLoss or one of the names {', '.join(LOSSES)}.")
-    if loss not in LOSSES:
-        raise ValueError(f"There is no loss {loss!r}; use one of {', '.join(LOSSES)}, or a GANLoss of your own.")
-    return LOSSES[loss]
+    raise TypeError("this generator's cost is no function of D(G(z)) alone; call generator_cost(scene)")
