@@ -15,7 +15,24 @@ from gamedyn.neural.analysis.monitor_file import read_monitor
 from gamedyn.neural.analysis.parallel import parallel_jacobian
 from gamedyn.neural.analysis.spectrum import Spectrum, spectrum
 from gamedyn.neural.analysis.symmetries import Symmetries, symmetries
-from gamedyn.neural.data import Dataset, digits, from_tensor, gaussians_1d, grid, mnist, ring
+from gamedyn.neural.data import (
+    Dataset,
+    GaussianMixture,
+    digits,
+    fashion_mnist,
+    from_directory,
+    from_tensor,
+    gaussians_1d,
+    grid,
+    line,
+    mixture,
+    mnist,
+    parallel_lines,
+    ring,
+    spiral,
+    stacked_mnist,
+    swiss_roll,
+)
 from gamedyn.neural.gan import GAN, GANField
 from gamedyn.neural.instance_noise import InstanceNoise
 from gamedyn.neural.losses import (
@@ -62,6 +79,7 @@ __all__ = [
     "Dataset",
     "GANField",
     "GANLoss",
+    "GaussianMixture",
     "GradientPenalty",
     "InstanceNoise",
     "Monitor",
@@ -83,7 +101,9 @@ __all__ = [
     "digits",
     "divergence",
     "f_gan",
+    "fashion_mnist",
     "feature_matching",
+    "from_directory",
     "from_tensor",
     "full_data_field",
     "full_data_jacobian",
@@ -92,12 +112,15 @@ __all__ = [
     "hinge",
     "least_squares",
     "least_squares_with",
+    "line",
+    "mixture",
     "mlp",
     "mlp_discriminator",
     "mlp_generator",
     "mnist",
     "non_saturating",
     "parallel_jacobian",
+    "parallel_lines",
     "read_monitor",
     "relativistic",
     "relativistic_average",
@@ -106,6 +129,9 @@ __all__ = [
     "saturating",
     "smoothed",
     "spectrum",
+    "spiral",
+    "stacked_mnist",
+    "swiss_roll",
     "symmetries",
     "train",
     "wasserstein",

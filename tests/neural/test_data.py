@@ -13,9 +13,25 @@ import numpy as np
 import pytest
 import torch
 
-from gamedyn.neural.data import Dataset, digits, from_tensor, gaussians_1d, grid, mnist, ring
+from gamedyn.neural.data import (
+    Dataset,
+    digits,
+    fashion_mnist,
+    from_tensor,
+    gaussians_1d,
+    grid,
+    line,
+    mixture,
+    mnist,
+    parallel_lines,
+    ring,
+    spiral,
+    stacked_mnist,
+    swiss_roll,
+)
 
-TOYS: list[Callable[..., Dataset]] = [ring, grid, gaussians_1d]
+TOYS: list[Callable[..., Dataset]] = [ring, grid, line, gaussians_1d]
+CURVES: list[Callable[..., Dataset]] = [spiral, swiss_roll, parallel_lines]
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +75,21 @@ def test_batches_are_uniform_over_the_rows() -> None:
     assert (counts - expected).abs().max() < 4.5 * spread
 
 
+@pytest.mark.parametrize(("n", "size"), [(60_000, 128), (1_000, 50), (1_000, 51)])
+def test_the_rows_of_a_generator_state_stay_what_committed_figures_were_made_with(n: int, size: int) -> None:
+    data, g, same = from_tensor(torch.arange(float(n))), seeded(n + size), seeded(n + size)
+    for _ in range(20):
+        if size * 20 > n:
+            expected = torch.randperm(n, generator=same)[:size].tolist()
+        else:  # distinct rows in the order of their first draw, until there are enough
+            expected = []
+            while len(expected) < size:
+                for row in torch.randint(n, (size - len(expected),), generator=same).tolist():
+                    if row not in expected:
+                        expected.append(row)
+        assert data.batch(size, g).flatten().tolist() == expected
+
+
 @pytest.mark.parametrize("size", [0, -1, 11])
 def test_batch_of_impossible_size_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="use 1 to 10"):
@@ -75,6 +106,20 @@ def test_split_gives_disjoint_parts_that_keep_labels_with_rows() -> None:
         assert torch.equal(piece.labels, piece.x.flatten().long() * 2)
     with pytest.raises(ValueError, match="leaves no rest"):
         data.split(40, seeded())
+
+
+def test_only_keeps_the_rows_of_the_labels_and_nothing_said_of_all_rows() -> None:
+    data = ring(n=200)
+    two = data.only(1, 5)
+    assert data.labels is not None
+    assert two.labels is not None
+    assert set(two.labels.tolist()) == {1, 5}
+    assert torch.equal(two.x, data.x[(data.labels == 1) | (data.labels == 5)])
+    assert (two.modes, two.log_density) == (None, None)
+    with pytest.raises(ValueError, match="no rows of label"):
+        data.only(8)
+    with pytest.raises(ValueError, match="has no labels"):
+        swiss_roll(n=10).only(0)
 
 
 def test_to_converts_floats_and_keeps_labels_integer() -> None:
@@ -103,6 +148,10 @@ def test_data_that_do_not_belong_together_are_refused() -> None:
         Dataset("bad", x, torch.zeros(6))
     with pytest.raises(ValueError, match="h w = 4"):
         Dataset("bad", x, image_shape=(2, 3))
+    with pytest.raises(ValueError, match="c h w = 4"):
+        Dataset("bad", x, image_shape=(1, 1, 2, 2))
+    with pytest.raises(TypeError, match="log_density is float"):
+        Dataset("bad", x, log_density=0.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="modes have shape"):
         Dataset("bad", x, modes=torch.zeros(2, 3))
     with pytest.raises(ValueError, match=r"must be \(n, d\)"):
@@ -130,13 +179,21 @@ def test_from_tensor_copies_and_flattens() -> None:
     assert from_tensor(torch.ones(3), dtype=torch.float64).x.dtype == torch.float64
 
 
+def test_channels_come_first_in_a_row() -> None:
+    x = torch.arange(48.0).reshape(2, 3, 2, 4)
+    data = from_tensor(x, name="colour")
+    assert data.image_shape == (3, 2, 4)
+    assert torch.equal(data.x[1].reshape(3, 2, 4), x[1])
+    assert repr(data) == "Dataset(colour: 2 x 24, float32 on cpu, 3 x 2 x 4 pixels)"
+
+
 def test_from_tensor_refuses_what_is_no_sample() -> None:
     with pytest.raises(TypeError, match=r"bytes / 127\.5 - 1"):
         from_tensor(torch.zeros(3, 2, dtype=torch.uint8))
     with pytest.raises(TypeError, match="ndarray"):
         from_tensor(np.zeros((3, 2)))  # type: ignore[arg-type]
-    for shape in ((), (0, 2), (2, 0), (2, 3, 4, 5)):
-        with pytest.raises(ValueError, match=r"it must be \(n,\), \(n, d\) or \(n, h, w\)"):
+    for shape in ((), (0, 2), (2, 0), (2, 3, 4, 5, 6)):
+        with pytest.raises(ValueError, match=r"it must be \(n,\), \(n, d\), \(n, h, w\) or \(n, c, h, w\)"):
             from_tensor(torch.zeros(shape))
 
 
@@ -152,6 +209,15 @@ def test_ring_has_distinct_equally_spaced_modes_on_the_circle() -> None:
     neighbours = (modes - modes.roll(1, 0)).norm(dim=1)
     side = 2 * 2.0 * np.sin(np.pi / 8)
     torch.testing.assert_close(neighbours, torch.full((8,), side, dtype=torch.float64), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("data", [ring(8, n=10), ring(1, n=10), grid(4, n=10), line(7, n=10)], ids=repr)
+def test_modes_are_counted_once(data: Dataset) -> None:
+    assert data.modes is not None
+    n_modes = {"ring": len(data.modes), "grid": 16, "line": 7}[data.name]
+    distances = torch.cdist(data.modes.double(), data.modes.double()).fill_diagonal_(torch.inf)
+    assert len(data.modes) == n_modes
+    assert distances.min() > 0.9  # a circle closed by linspace(0, 2 pi, 8) has only 7 places
 
 
 def test_grid_is_centred_with_the_given_spacing() -> None:
@@ -185,7 +251,57 @@ def test_samples_scatter_around_their_modes_with_the_given_std(toy: Callable[...
     assert (shares - p).abs().max() < 4.5 * (p * (1 - p) / n) ** 0.5
 
 
-@pytest.mark.parametrize("toy", TOYS)
+def test_weights_are_the_shares_of_the_modes() -> None:
+    n, w = 20_000, torch.tensor([0.7, 0.2, 0.1])
+    data = mixture([[0.0, 1.0], [2.0, 2.0], [-1.0, 0.0]], 0.1, (7, 2, 1), n=n, seed=3)
+    assert data.labels is not None
+    shares = data.labels.bincount(minlength=3) / n
+    assert bool(((shares - w).abs() < 4.5 * (w * (1 - w) / n).sqrt()).all())
+    equal = mixture([[-2.0], [2.0]], 1.0, n=50, seed=4)
+    assert torch.equal(equal.x, gaussians_1d(n=50, seed=4).x)
+
+
+def test_spiral_runs_evenly_along_its_arms() -> None:
+    n, arms, turns = 5_000, 3, 1.25
+    data = spiral(arms, turns, 2.0, 0.0, n=n)
+    assert data.labels is not None
+    x, k = data.x.double(), data.labels
+    s = x.norm(dim=1) / 2.0
+    angle = 2 * np.pi * (turns * s + k / arms)
+    torch.testing.assert_close(x, 2.0 * s[:, None] * torch.stack([angle.cos(), angle.sin()], 1), rtol=0, atol=1e-5)
+    assert abs((s**2).mean() - 0.5) < 4.5 * (1 / 12 / n) ** 0.5  # s² is uniform
+    assert data.labels.bincount(minlength=arms).min() > n / arms - 4.5 * (n / arms) ** 0.5
+
+
+def test_swiss_roll_is_the_section_that_scikit_learn_makes() -> None:
+    n = 5_000
+    x = swiss_roll(scale=1.0, std=0.0, n=n).x.double()
+    t = x.norm(dim=1)
+    torch.testing.assert_close(x, t[:, None] * torch.stack([t.cos(), t.sin()], 1), rtol=0, atol=1e-4)
+    u = (t / (1.5 * np.pi) - 1) / 2
+    assert -1e-6 < u.min() < u.max() < 1 + 1e-6
+    assert abs(u.mean() - 0.5) < 4.5 * (1 / 12 / n) ** 0.5
+
+
+def test_parallel_lines_are_two_uniform_segments() -> None:
+    n = 5_000
+    data = parallel_lines(-0.3, n=n)
+    for k in (0, 1):
+        x = data.only(k).x.double()
+        assert x[:, 0].unique().tolist() == [pytest.approx(-0.3 * k)]
+        assert (x[:, 1].min() >= 0) & (x[:, 1].max() <= 1)
+        assert abs(x[:, 1].mean() - 0.5) < 4.5 * (1 / 12 / len(x)) ** 0.5
+        assert abs(len(x) - n / 2) < 4.5 * (n / 4) ** 0.5
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_noise_around_a_curve_has_the_given_std(curve: Callable[..., Dataset]) -> None:
+    noise = (curve(std=0.4, n=20_000, seed=2).x - curve(std=0.0, n=20_000, seed=2).x).double()
+    assert abs(noise.std() - 0.4) < 4.5 * 0.4 / (2 * noise.numel()) ** 0.5
+    assert abs(noise.mean()) < 4.5 * 0.4 / noise.numel() ** 0.5
+
+
+@pytest.mark.parametrize("toy", TOYS + CURVES)
 def test_toy_data_are_a_function_of_the_seed(toy: Callable[..., Dataset]) -> None:
     assert torch.equal(toy(n=50, seed=5).x, toy(n=50, seed=5).x)
     assert not torch.equal(toy(n=50, seed=5).x, toy(n=50, seed=6).x)
@@ -194,7 +310,8 @@ def test_toy_data_are_a_function_of_the_seed(toy: Callable[..., Dataset]) -> Non
 
 def test_global_random_state_is_left_alone() -> None:
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    for data in (ring(n=40), grid(n=40), gaussians_1d(n=40), digits()):
+    toys = [toy(n=40) for toy in TOYS + CURVES]
+    for data in (*toys, mixture([[0.0], [1.0]], 1.0, (1, 2), n=40), stacked_mnist(digits(), 40)):
         data.batch(8, seeded())
         data.split(8, seeded())
     assert torch.equal(torch.get_rng_state(), torch_before)
@@ -218,6 +335,17 @@ def test_impossible_parameters_are_refused() -> None:
         lambda: grid(spacing=float("nan")),
         lambda: gaussians_1d(()),
         lambda: gaussians_1d((0.0, float("inf"))),
+        lambda: mixture([0.0, 1.0], 1.0),  # type: ignore[list-item]
+        lambda: mixture([[0.0], [1.0]], 1.0, (1.0,)),
+        lambda: mixture([[0.0], [1.0]], 1.0, (1.0, 0.0)),
+        lambda: mixture([[0.0], [0.0]], 1.0),
+        lambda: spiral(0),
+        lambda: spiral(turns=0.0),
+        lambda: spiral(std=-1.0),
+        lambda: swiss_roll(scale=0.0),
+        lambda: swiss_roll(n=0),
+        lambda: parallel_lines(float("nan")),
+        lambda: line(spacing=0.0),
     ):
         with pytest.raises(ValueError):
             make()
@@ -258,6 +386,36 @@ def test_mnist_scales_bytes_to_minus_one_one(tmp_path: Path) -> None:
     expected = torch.from_numpy(images.astype(np.float64)).reshape(2, 784) / 127.5 - 1
     torch.testing.assert_close(data.x.double(), expected, rtol=0, atol=1e-6)
     assert (data.x.min(), data.x.max()) == (-1.0, 1.0)
+
+
+def test_fashion_mnist_says_whose_checksum_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, 1, 28, 28) + bytes(784))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, 1) + bytes([9]))
+    with pytest.raises(ValueError, match=r"not the Fashion-MNIST original: md5 .* expected f4a8712d"):
+        fashion_mnist(tmp_path, checksum="error")
+    with pytest.warns(UserWarning, match="not the Fashion-MNIST original"):
+        data = fashion_mnist(tmp_path)
+    assert (data.name, data.image_shape) == ("fashion_mnist", (28, 28))
+
+
+def test_stacked_channels_are_pictures_of_the_digits_of_the_label() -> None:
+    source = digits()
+    data = stacked_mnist(source, 300, seed=1)
+    assert (data.x.shape, data.image_shape) == ((300, 192), (3, 8, 8))
+    assert source.labels is not None
+    assert data.labels is not None
+    digit_of = {tuple(row.tolist()): int(label) for row, label in zip(source.x, source.labels, strict=True)}
+    for row, label in zip(data.x.reshape(300, 3, 64), data.labels.tolist(), strict=True):
+        a, b, c = (digit_of[tuple(channel.tolist())] for channel in row)
+        assert label == 100 * a + 10 * b + c
+    assert torch.equal(data.x, stacked_mnist(source, 300, seed=1).x)
+    assert not torch.equal(data.x, stacked_mnist(source, 300, seed=2).x)
+
+
+def test_what_has_no_ten_classes_of_grey_pictures_is_not_stacked() -> None:
+    for source in (ring(n=50), digits().only(0, 1), stacked_mnist(digits(), 50), from_tensor(torch.zeros(9, 4, 4))):
+        with pytest.raises(ValueError, match="cannot be stacked"):
+            stacked_mnist(source)
 
 
 @pytest.mark.skipif("GAMEDYN_MNIST" not in os.environ, reason="GAMEDYN_MNIST names no directory with MNIST")

@@ -157,6 +157,18 @@ def test_header_sizes_that_would_overflow_are_refused_without_allocating(
         read_idx(file)
 
 
+def test_size_that_a_writer_meant_as_negative_is_refused(file: Path) -> None:
+    file.write_bytes(struct.pack(">Ii", LABELS_MAGIC, -1) + bytes(100))
+    with allocates_below(2**20), pytest.raises(ValueError, match="announces 4294967295"):
+        read_idx(file)
+
+
+def test_bomb_of_many_gzip_members_is_unpacked_only_as_far_as_its_header_says(file: Path) -> None:
+    file.write_bytes(gzip.compress(struct.pack(">II", LABELS_MAGIC, 10)) + gzip.compress(bytes(2**20)) * 64)
+    with allocates_below(2**20), pytest.raises(ValueError, match="too long"):
+        read_idx(file)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_header_below_the_limit_but_beyond_the_file_is_refused_without_allocating(file: Path, packed: bool) -> None:
     content = struct.pack(">II", LABELS_MAGIC, 2**30) + bytes(100)
@@ -273,6 +285,8 @@ def test_look_alike_warns_raises_or_passes_as_asked(tmp_path: Path) -> None:
         load_mnist(tmp_path, checksum="ignore")
     with pytest.raises(ValueError, match="use 'warn', 'error' or 'ignore'"):
         load_mnist(tmp_path, checksum="yes")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="use 'MNIST' or 'Fashion-MNIST'"):
+        load_mnist(tmp_path, original="KMNIST")  # type: ignore[arg-type]
 
 
 def test_pairs_that_do_not_fit_are_refused(tmp_path: Path) -> None:

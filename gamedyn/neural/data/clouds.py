@@ -1,4 +1,4 @@
-"""Point clouds with known modes, so that lost ones can be counted."""
+"""Mixtures of Gaussians with known modes and density, so that lost modes can be counted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import torch
 
+from gamedyn.neural.data.checks import require_count, require_length
 from gamedyn.neural.data.dataset import Dataset
+from gamedyn.neural.data.density import mixture_density
 
-__all__ = ["gaussians_1d", "grid", "ring"]
+__all__ = ["gaussians_1d", "grid", "line", "mixture", "ring"]
 
 
 def ring(n_modes: int = 8, radius: float = 2.0, std: float = 0.02, *, n: int = 10_000, seed: int = 0) -> Dataset:
@@ -31,15 +33,15 @@ def ring(n_modes: int = 8, radius: float = 2.0, std: float = 0.02, *, n: int = 1
     Returns
     -------
     Dataset
-        (n, 2), with labels K and `modes` (m, 2).
+        (n, 2), with labels K, `modes` (m, 2) and, for std > 0, `log_density`.
 
     Raises
     ------
     TypeError, ValueError
         Counts or lengths out of range.
     """
-    _count("n_modes", n_modes)
-    _length("radius", radius, zero=False)
+    require_count("n_modes", n_modes)
+    require_length("radius", radius)
     angle = 2.0 * math.pi * torch.arange(n_modes, dtype=torch.float64) / n_modes
     modes = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
     return _mixture("ring", modes, std, n, seed)
@@ -55,10 +57,24 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05, *, n: int = 10_
     >>> grid(side=2, n=100).modes.tolist()
     [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
     """
-    _count("side", side)
-    _length("spacing", spacing, zero=False)
-    axis = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2.0)
+    require_count("side", side)
+    axis = _axis(side, spacing)
     return _mixture("grid", torch.cartesian_prod(axis, axis), std, n, seed)
+
+
+def line(n_modes: int = 5, spacing: float = 1.0, std: float = 0.05, *, n: int = 10_000, seed: int = 0) -> Dataset:
+    """Equal Gaussians on a segment of the first axis, centred at 0 and `spacing` apart: (n, 2).
+
+    Parameters, result and errors as in `ring`; the modes are listed from left to right.
+
+    Examples
+    --------
+    >>> line(3, n=100).modes.tolist()
+    [[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
+    """
+    require_count("n_modes", n_modes)
+    axis = _axis(n_modes, spacing)
+    return _mixture("line", torch.stack([axis, torch.zeros_like(axis)], dim=1), std, n, seed)
 
 
 def gaussians_1d(means: Sequence[float] = (-2.0, 2.0), std: float = 1.0, *, n: int = 10_000, seed: int = 0) -> Dataset:
@@ -77,23 +93,88 @@ def gaussians_1d(means: Sequence[float] = (-2.0, 2.0), std: float = 1.0, *, n: i
     return _mixture("gaussians_1d", modes, std, n, seed)
 
 
-def _mixture(name: str, modes: torch.Tensor, std: float, n: int, seed: int) -> Dataset:
-    _count("n", n)
-    _length("std", std, zero=True)
+def mixture(
+    modes: Sequence[Sequence[float]] | torch.Tensor,
+    std: float,
+    weights: Sequence[float] | None = None,
+    *,
+    name: str = "mixture",
+    n: int = 10_000,
+    seed: int = 0,
+) -> Dataset:
+    """Gaussians of one width anywhere, equally or unequally likely.
+
+        x ~ N(mu_K, std² I),   P(K = k) = w_k / sum_j w_j
+
+    Parameters
+    ----------
+    modes : sequence or torch.Tensor
+        (k, d): the centres mu.
+    std : float
+        >= 0.
+    weights : sequence of float, optional
+        (k,), positive; they are divided by their sum. Equal by default.
+    name, n, seed
+        As in `Dataset` and `ring`.
+
+    Returns
+    -------
+    Dataset
+        (n, d), with labels K, `modes` and, for std > 0, `log_density`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Shapes, counts or lengths out of range, or two modes at one place.
+
+    Examples
+    --------
+    >>> data = mixture([[-2.0], [2.0]], std=0.5, weights=(3, 1), n=1000)
+    >>> data.labels.bincount().tolist()
+    [758, 242]
+    """
+    centres = torch.as_tensor(modes, dtype=torch.float64)
+    if centres.ndim != 2 or 0 in centres.shape or not bool(centres.isfinite().all()):
+        raise ValueError(f"modes have shape {tuple(centres.shape)}; they must be (k, d) and finite.")
+    if len(centres.unique(dim=0)) < len(centres):
+        raise ValueError("two modes lie at one place: such a mode would be counted twice. Give it a larger weight.")
+    return _mixture(name, centres, std, n, seed, _probabilities(weights, len(centres)))
+
+
+def _axis(count: int, spacing: float) -> torch.Tensor:
+    require_length("spacing", spacing)
+    return spacing * (torch.arange(count, dtype=torch.float64) - (count - 1) / 2.0)
+
+
+def _probabilities(weights: Sequence[float] | None, k: int) -> torch.Tensor | None:
+    if weights is None:
+        return None
+    w = torch.as_tensor(weights, dtype=torch.float64)
+    if w.shape != (k,) or not bool(w.isfinite().all()) or not bool((w > 0).all()):
+        raise ValueError(f"weights are {weights}; {k} positive numbers are needed, one per mode.")
+    return w / w.sum()
+
+
+def _mixture(
+    name: str, modes: torch.Tensor, std: float, n: int, seed: int, weights: torch.Tensor | None = None
+) -> Dataset:
+    require_count("n", n)
+    require_length("std", std, zero=True)
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(len(modes), (n,), generator=generator)
+    if weights is None:
+        labels = torch.randint(len(modes), (n,), generator=generator)
+    else:
+        uniform = torch.rand(n, generator=generator, dtype=torch.float64)
+        # the last boundary can round to below 1
+        labels = torch.searchsorted(weights.cumsum(0), uniform, right=True).clamp(max=len(modes) - 1)
     noise = torch.randn((n, modes.shape[1]), generator=generator, dtype=torch.float64)
     x = (modes[labels] + std * noise).to(torch.float32)
-    return Dataset(name, x, labels, modes=modes.to(torch.float32), std=float(std), seed=seed)
-
-
-def _count(what: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{what} is {value!r}; it must be an int.")
-    if value < 1:
-        raise ValueError(f"{what} is {value}; it must be at least 1.")
-
-
-def _length(what: str, value: float, *, zero: bool) -> None:
-    if not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
-        raise ValueError(f"{what} is {value}; it must be finite and {'>= 0' if zero else '> 0'}.")
+    return Dataset(
+        name,
+        x,
+        labels,
+        modes=modes.to(torch.float32),
+        std=float(std),
+        seed=seed,
+        log_density=mixture_density(modes, std, weights),
+    )

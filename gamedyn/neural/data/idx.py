@@ -26,7 +26,7 @@ from typing import BinaryIO, Literal, cast
 
 import numpy as np
 
-__all__ = ["IMAGES_MAGIC", "LABELS_MAGIC", "MNIST_MD5", "load_mnist", "read_idx"]
+__all__ = ["FASHION_MNIST_MD5", "IMAGES_MAGIC", "LABELS_MAGIC", "MNIST_MD5", "load_mnist", "read_idx"]
 
 IMAGES_MAGIC = 2051  # 0x00000803: unsigned bytes, three dimensions
 LABELS_MAGIC = 2049  # 0x00000801: unsigned bytes, one dimension
@@ -39,8 +39,18 @@ MNIST_MD5 = {
 }
 """The md5 of each unpacked original, by file name."""
 
-Checksum = Literal["warn", "error", "ignore"]
+FASHION_MNIST_MD5 = {
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+"""The same of Fashion-MNIST, as published; its files have the names of MNIST's."""
 
+Checksum = Literal["warn", "error", "ignore"]
+Original = Literal["MNIST", "Fashion-MNIST"]
+
+_ORIGINALS = {"MNIST": MNIST_MD5, "Fashion-MNIST": FASHION_MNIST_MD5}
 _UNSIGNED_BYTE = 0x08
 _MAX_DIMENSIONS = 4
 _MAX_ELEMENTS = 2**30
@@ -108,6 +118,7 @@ def load_mnist(
     train: bool = True,
     *,
     checksum: Checksum = "warn",
+    original: Original = "MNIST",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read the images and labels of MNIST, or of a data set with its layout, from a directory.
 
@@ -119,8 +130,10 @@ def load_mnist(
     train : bool
         True for the ``train`` pair (60000 in the original), False for the ``t10k`` pair (10000).
     checksum : {"warn", "error", "ignore"}
-        What to do when a file's unpacked content is not the MNIST original by its md5. Fashion-MNIST and
-        others have the same layout and names, hence "warn" by default and "ignore" for them.
+        What to do when a file's unpacked content is not the original by its md5. Others have the same layout and
+        names, hence "warn" by default and "ignore" for them.
+    original : {"MNIST", "Fashion-MNIST"}
+        Whose md5 that is.
 
     Returns
     -------
@@ -144,12 +157,14 @@ def load_mnist(
     """
     if checksum not in ("warn", "error", "ignore"):
         raise ValueError(f"checksum is {checksum!r}; use 'warn', 'error' or 'ignore'.")
+    if original not in _ORIGINALS:
+        raise ValueError(f"original is {original!r}; use {' or '.join(map(repr, _ORIGINALS))}.")
     folder, part = Path(directory), "train" if train else "t10k"
     paths = [_find(folder, f"{part}-{kind}") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
     arrays = []
     for path, magic in zip(paths, (IMAGES_MAGIC, LABELS_MAGIC), strict=True):
         array, digest = _read(path, magic, _MAX_MNIST_ELEMENTS)
-        _check_original(path, digest, checksum)
+        _check_original(path, digest, checksum, original)
         arrays.append(array)
     images, labels = arrays
     _check_pair(folder, images, labels)
@@ -166,14 +181,13 @@ def _find(folder: Path, name: str) -> Path:
     )
 
 
-def _check_original(path: Path, digest: str, checksum: Checksum) -> None:
-    expected = MNIST_MD5[path.name.removesuffix(".gz")]
+def _check_original(path: Path, digest: str, checksum: Checksum, original: Original) -> None:
+    expected = _ORIGINALS[original][path.name.removesuffix(".gz")]
     if checksum == "ignore" or digest == expected:
         return
     message = (
-        f"{path} is not the MNIST original: md5 of the unpacked content {digest}, expected {expected}. If another "
-        "data set of the same layout is meant (Fashion-MNIST, KMNIST, a subset), pass checksum='ignore'; "
-        "otherwise replace the file."
+        f"{path} is not the {original} original: md5 of the unpacked content {digest}, expected {expected}. If another "
+        "data set of the same layout is meant (KMNIST, a subset), pass checksum='ignore'; otherwise replace the file."
     )
     if checksum == "error":
         raise ValueError(message)
