@@ -65,6 +65,9 @@ from gamedyn.neural.networks import (
 )
 from gamedyn.neural.oracle import Oracle
 from gamedyn.neural.penalties import DRAGAN, R1, R2, GradientPenalty, Penalty, WeightClipping
+from gamedyn.neural.penalties.lipschitz import Residual, Sum, lipschitz_bound, operator_norm
+from gamedyn.neural.penalties.slope import Lipschitz, largest_slope
+from gamedyn.neural.penalties.spectral import spectral_normalized
 from gamedyn.neural.sample import Sample
 from gamedyn.neural.scene import Scene
 from gamedyn.neural.training import TrainingResult, train
@@ -82,16 +85,19 @@ __all__ = [
     "GaussianMixture",
     "GradientPenalty",
     "InstanceNoise",
+    "Lipschitz",
     "Monitor",
     "MonitorRecord",
     "Network",
     "Oracle",
     "Penalty",
+    "Residual",
     "RetainedJacobian",
     "Sample",
     "Scale",
     "Scene",
     "Spectrum",
+    "Sum",
     "Symmetries",
     "TrainingResult",
     "WeightClipping",
@@ -110,15 +116,18 @@ __all__ = [
     "gaussians_1d",
     "grid",
     "hinge",
+    "largest_slope",
     "least_squares",
     "least_squares_with",
     "line",
+    "lipschitz_bound",
     "mixture",
     "mlp",
     "mlp_discriminator",
     "mlp_generator",
     "mnist",
     "non_saturating",
+    "operator_norm",
     "parallel_jacobian",
     "parallel_lines",
     "read_monitor",
@@ -128,6 +137,7 @@ __all__ = [
     "ring",
     "saturating",
     "smoothed",
+    "spectral_normalized",
     "spectrum",
     "spiral",
     "stacked_mnist",

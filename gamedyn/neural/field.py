@@ -71,7 +71,7 @@ class GANField(TorchField):
         if found := [f"{net.role}.{name}" for net in self.gan.networks for name in net.weight_norms]:
             raise ValueError(
                 f"weight_norm at {', '.join(found)}: torch's second derivative of it is wrong, and so would be every "
-                f"product with J; use spectral_norm, remove it (torch.nn.utils.remove_weight_norm), or write "
+                f"product with J; use spectral_normalized, remove it (torch.nn.utils.remove_weight_norm), or write "
                 f"v * g / v.norm() yourself"
             )
 
