@@ -276,5 +276,5 @@ def test_picture_that_cannot_be_halved_so_often_is_refused() -> None:
     for build in (lambda: dcgan_generator(8, (28, 28), (8, 8, 8)), lambda: dcgan_discriminator((28, 28), (8, 8, 8))):
         with pytest.raises(ValueError, match=r"both divisible by 8\. Use fewer channels"):
             build()
-    with pytest.raises(ValueError, match=r"must be \(h, w\)"):
-        dcgan_discriminator((8, 8, 8))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"must be \(h, w\) or \(c, h, w\)"):
+        dcgan_discriminator((1, 1, 8, 8))

@@ -176,6 +176,8 @@ def _batch_layers(gan: GAN) -> str:
         f"{net.role}.{name}"
         for net in gan.networks
         for name, layer in net.module.named_modules()
-        if "BatchNorm" in type(layer).__name__ and (layer.training or layer.running_mean is None)
+        if "Minibatch" in type(layer).__name__
+        or ("BatchNorm" in type(layer).__name__ and (layer.training or layer.running_mean is None))
+        or getattr(layer, "kind", None) == "batch"
     ]
-    return f" (batch normalisation at {', '.join(found)})" if found else ""
+    return f" (layers that compare rows: {', '.join(found)})" if found else ""

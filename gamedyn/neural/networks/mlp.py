@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import nn
 
 from gamedyn.neural.networks.layers import Network, Scale, activation_layer, initialise, linear, output_layers, sizes_of
+from gamedyn.neural.networks.minibatch import minibatch_layer
 
 __all__ = ["mlp", "mlp_discriminator", "mlp_generator"]
 
@@ -62,15 +63,20 @@ def mlp(
     (torch.Size([5, 2]), 5378)
     """
     widths = sizes_of("sizes", sizes, at_least=2)
+    layers = [*_layers(widths, activation, input_scale), *output_layers(output)]
+    network = Network(layers, in_features=widths[0], out_features=widths[-1])
+    return initialise(network, init=init, gain=gain, seed=seed)
+
+
+def _layers(widths: Sequence[int], activation: str, input_scale: float) -> list[nn.Module]:
+    """The input's scale, then linear layers with activations between them."""
     layers: list[nn.Module] = [] if input_scale == 1.0 else [Scale(input_scale)]
     for k, (n_in, n_out) in enumerate(pairwise(widths)):
         if k > 0:
             layers.append(activation_layer(activation))
         layers.append(linear(n_in, n_out))
-    layers += output_layers(output)
     activation_layer(activation)  # a wrong name is an error even where no hidden layer uses it
-    network = Network(layers, in_features=widths[0], out_features=widths[-1])
-    return initialise(network, init=init, gain=gain, seed=seed)
+    return layers
 
 
 def mlp_generator(
@@ -106,11 +112,18 @@ def mlp_discriminator(
     init: str = "default",
     gain: float = 1.0,
     input_scale: float = 1.0,
+    minibatch: str | None = None,
     seed: int = 1,
 ) -> Network:
     """D : R^dim -> R, fully connected, one logit without a sigmoid; keywords as in `mlp`.
 
     The default seed differs from the generator's, so that the players do not start from the same numbers.
+
+    Parameters
+    ----------
+    minibatch : {None, "discrimination", "standard_deviation"}
+        A layer before the logit that compares the rows of a batch: `MinibatchDiscrimination` or
+        `MinibatchStandardDeviation`.
 
     Examples
     --------
@@ -118,5 +131,10 @@ def mlp_discriminator(
     >>> mlp_discriminator(2, (64, 64), input_scale=0.25)(torch.zeros(3, 2)).shape
     torch.Size([3, 1])
     """
-    sizes = (dim, *hidden, 1)
-    return mlp(sizes, activation=activation, init=init, gain=gain, input_scale=input_scale, seed=seed)
+    sizes = sizes_of("dim and hidden", (dim, *hidden, 1), at_least=2)
+    layers = _layers(sizes[:-1], activation, input_scale)
+    if len(sizes) > 2:
+        layers.append(activation_layer(activation))
+    extra, more = minibatch_layer(minibatch, sizes[-2], flat=True)
+    network = Network([*layers, *extra, linear(sizes[-2] + more, 1)], in_features=dim, out_features=1)
+    return initialise(network, init=init, gain=gain, seed=seed)
