@@ -371,10 +371,10 @@ def _fused(graph: _Graph, node: Any) -> fx.Node | None:
         if y.meta["val"].shape != shape or graph.is_constant(y):
             continue
         if _alone(x, aten.mm.default):
-            return graph.call(aten.addmm.default, (y, *x.args), node, y.meta["val"])
+            return graph.call(aten.addmm.default, (y, *x.args), node, node.meta["val"])
     for x, y in pairs:
         if y.meta["val"].shape == shape and _alone(x, aten.mul.Tensor):
             a, b = x.args
             if all(isinstance(f, fx.Node) and f.meta["val"].shape == shape for f in (a, b)):
-                return graph.call(aten.addcmul.default, (y, a, b), node, y.meta["val"])
+                return graph.call(aten.addcmul.default, (y, a, b), node, node.meta["val"])
     return None

@@ -223,6 +223,17 @@ def test_slices_counted_from_the_end_are_laid_side_by_side():
     assert grads(u).tolist() == fn(u).tolist() == [4, 5, 1, 2, 3]
 
 
+def test_sums_of_products_keep_the_layout_that_later_views_need():
+    g = neural.dcgan_generator(8, (8, 8), (8, 4), activation="tanh", seed=0)
+    d = neural.dcgan_discriminator((8, 8), (4, 8), activation="tanh", seed=1)
+    gan = neural.GAN(g, d, data=neural.digits(), evaluation_size=16, dtype=torch.float64)
+    z, u = gan.initial(), torch.linspace(-1, 1, gan.dim, dtype=torch.float64)
+    recorded, retained = (gd.jacobian(gan, z, products=kind) for kind in ("recorded", "retained"))
+    torch.testing.assert_close(recorded @ u, retained @ u, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(recorded.T @ u, retained.T @ u, rtol=1e-12, atol=1e-14)
+
+
+
 @pytest.mark.parametrize("products", ["retained", "recorded"])
 @pytest.mark.parametrize("u", [torch.ones(1), torch.ones(3), torch.ones(1, 2), torch.ones((), dtype=torch.float64)])
 def test_vectors_of_another_shape_are_refused_whatever_the_products(products, u):
