@@ -65,6 +65,12 @@ class AccumulatedField(TorchField):
     def vjp(self, z: Element, u: Element) -> Tensor:
         return self.sum(lambda F: F.vjp(z, u))
 
+    def check_second_order(self) -> None:
+        _made(self.parts[0][0]).check_second_order()
+
+    def part(self, i: int, z: Element) -> Tensor:
+        return self.sum(lambda F: F.part(i, z))
+
     def grad(self, i: int, z: Element) -> Tensor:
         return self.sum(lambda F: F.grad(i, z))
 

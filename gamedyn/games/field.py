@@ -69,7 +69,7 @@ class Field:
                      F.mask(i, u)         Pᵢu: u with the slots of the other players set to 0
                      F.cross_jvp, F.cross_vjp, F.skew    products with the blocks between players, and with A
     For preconditioners and adaptive weights, componentwise (with `*`, `/`, `**` of vectors):
-                     F.maximum(u, w), F.sign(u), and ⟨u, w⟩ in every slot, F.dot(u, w)
+                     F.maximum(u, w), F.sign(u), F.root(u), and ⟨u, w⟩ in every slot, F.dot(u, w)
     Random fields:   F.expected()         the mean field; F itself where nothing is random
                      F.fixed()            F with one sample held from now on; F itself where nothing is random
                      F.primal(y), F.dual(z), F.centre(u)   mirror map ∇ψ*, ∇ψ, and the space of y
@@ -148,6 +148,10 @@ class Field:
         """⟨u, w⟩, written into every component."""
         raise self.missing("dot", "it is nonlinear in the field")
 
+    def root(self, u: Element) -> Element:
+        """√u in every component, u >= 0; where it is differentiated, with slope 0 at 0."""
+        return u**0.5
+
     def point(self, z: Element) -> Element:
         """Projection of z onto the constraints; the identity where there are none."""
         return z
@@ -192,6 +196,14 @@ class Field:
         Two evaluations of `F.fixed()` differ by their points alone: what a control variate f(w) - f(z̃) needs.
         Under independent sampling each call of `fixed` draws, as one evaluation does.
         """
+        return self
+
+    def informed(self, preconditioner: Any, state: tuple[Element, ...]) -> Field:
+        """The field as a preconditioner in this state evaluates it; F itself unless a transform makes its steps."""
+        return self
+
+    def holding(self, i: int, z: Element) -> Field:
+        """The field at points that share player i's coordinates with z: what depends on these alone is done once."""
         return self
 
     def __call__(self, z: Element) -> Element:
@@ -270,6 +282,9 @@ class DerivedField(Field):
 
     def fixed(self) -> Field:
         return self._over(self.base.fixed())
+
+    def informed(self, preconditioner: Any, state: tuple[Element, ...]) -> Field:
+        return self._over(self.base.informed(preconditioner, state))
 
     def _over(self, base: Field) -> Field:
         """The same field derived from another base."""

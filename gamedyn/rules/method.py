@@ -266,6 +266,13 @@ class CountingField(DerivedField):
         return u
 
 
+class _Free(Preconditioner):
+    """In the place of a preconditioner, whose steps ask for the gradients that plain ones ask for."""
+
+    def advance(self, F: Field, state: Any, v: Element) -> tuple[Element, Any]:
+        return v, state
+
+
 def _any_number(value: Any) -> float:
     """A coefficient as a float; symbols count the same whatever they stand for."""
     return 0.5 if isinstance(value, sp.Expr) and value.free_symbols else float(value)
@@ -295,6 +302,8 @@ def _one_step(method: Method, n_players: int) -> StepCost:
     counter = CountingField(LinearField(players, hessians=[np.zeros((n_players, n_players))] * n_players))
     numeric = map_numbers(Method(method.rule, *method.transforms), _any_number)
     F = numeric.field(counter)
+    if method.preconditioner is not None:
+        F = F.informed(_Free(), ())
     z = np.ones((n_players, 1))
     memory = numeric.rule.init(F, z)
     counter.gradients, counter.solves = sp.Rational(0), 0

@@ -7,6 +7,7 @@ normalised step has no Jacobian at an equilibrium; `.frozen(state)` is the diago
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -20,7 +21,8 @@ class Preconditioner:
     """Base of preconditioners: a frozen dataclass with `init(F, z)` and `advance(F, state, v)`.
 
     `init` gives the state before the first evaluation, a tuple of vectors; `advance` the direction for a
-    field value and the next state, written componentwise with `+ - * / **`, `F.maximum`, `F.sign` and `F.dot`.
+    field value and the next state, written componentwise with `+ - * / **`, `F.maximum`, `F.sign`, `F.root` and
+    `F.dot`.  Nothing is written in place: a look-ahead advances copies, and differentiates through them.
     `diagonal(state)` is what multiplies v once the state stands still.
     """
 
@@ -31,6 +33,14 @@ class Preconditioner:
     def advance(self, F: Field, state: Memory, v: Element) -> tuple[Element, Memory]:
         """The direction for the field value v, and the next state."""
         raise NotImplementedError(f"{type(self).__name__} defines no advance(F, state, v)")
+
+    def move(self, F: Field, state: Memory, v: Element, movers: Sequence[int]) -> tuple[Element, Memory]:
+        """The direction and the next state of some players; the others' direction is 0 and their state stays."""
+        direction, new = self.advance(F, state, v)
+        if len(movers) == len(F.players):
+            return direction, new
+        own = lambda u: total(F.mask(i, u) for i in movers)  # noqa: E731
+        return own(direction), tuple(s + own(n - s) for s, n in zip(state, new, strict=True))
 
     def diagonal(self, state: Memory) -> Element:
         """The positive diagonal of a state, as a vector."""
@@ -104,8 +114,8 @@ class Adam(Preconditioner):
         s = self.beta2 * s + (1 - self.beta2) * (v * v)
         t = t + 1
         if not self.bias_correction:
-            return m / (s**0.5 + self.eps), (m, s, t)
-        return (m / (1 - self.beta1**t)) / ((s / (1 - self.beta2**t)) ** 0.5 + self.eps), (m, s, t)
+            return m / (F.root(s) + self.eps), (m, s, t)
+        return (m / (1 - self.beta1**t)) / (F.root(s / (1 - self.beta2**t)) + self.eps), (m, s, t)
 
     def diagonal(self, state: Memory) -> Element:
         """1/(√ŝ + eps); momentum and counts stay out of the dynamics."""
@@ -153,7 +163,7 @@ class RMSProp(Preconditioner):
         """The direction for the field value v, and the next state."""
         (s,) = state
         s = self.decay * s + (1 - self.decay) * (v * v)
-        return v / (s**0.5 + self.eps), (s,)
+        return v / (F.root(s) + self.eps), (s,)
 
     def diagonal(self, state: Memory) -> Element:
         """1/(√s + eps)."""
@@ -199,8 +209,8 @@ class AMSGrad(Preconditioner):
         s = self.beta2 * s + (1 - self.beta2) * (v * v)
         largest, t = F.maximum(largest, s), t + 1
         if not self.bias_correction:
-            return m / (largest**0.5 + self.eps), (m, s, largest, t)
-        root = (largest / (1 - self.beta2**t)) ** 0.5
+            return m / (F.root(largest) + self.eps), (m, s, largest, t)
+        root = F.root(largest / (1 - self.beta2**t))
         return (m / (1 - self.beta1**t)) / (root + self.eps), (m, s, largest, t)
 
     def diagonal(self, state: Memory) -> Element:
@@ -312,14 +322,18 @@ class PreconditionedField(DerivedField):
         self.preconditioner = preconditioner
         self.state = state
 
+    @property
+    def present(self) -> Field:
+        """The field as the preconditioner evaluates it now, in its present state."""
+        return self.base.informed(self.preconditioner, self.state)
+
     def __call__(self, z: Element) -> Element:
-        direction, self.state = self.preconditioner.advance(self.base, self.state, self.base(z))
+        direction, self.state = self.preconditioner.advance(self.base, self.state, self.present(z))
         return direction
 
     def part(self, i: int, z: Element) -> Element:
-        direction, new = self.preconditioner.advance(self.base, self.state, self.base.part(i, z))
-        self.state = tuple(s + self.mask(i, n - s) for s, n in zip(self.state, new, strict=True))
-        return self.mask(i, direction)
+        direction, self.state = self.preconditioner.move(self.base, self.state, self.present.part(i, z), (i,))
+        return direction
 
     def only(self, i: int) -> Field:
         return PreconditionedPart(self, i)
@@ -387,12 +401,16 @@ class frozen(Transform):
         """The transformed field."""
         return FrozenField(F, self.weights)
 
+    def move(self, F: Field, state: Memory, v: Element, movers: Sequence[int]) -> tuple[Element, Memory]:
+        """The steps of a look-ahead, as of a preconditioner."""
+        return F.diagonal(self.weights, v), state
+
 
 class FrozenField(DerivedField):
     """diag(weights) v."""
 
     def __init__(self, base: Field, weights: tuple[float, ...]) -> None:
-        super().__init__(base)
+        super().__init__(base.informed(frozen(weights), ()))
         self.weights = weights
 
     def __call__(self, z: Element) -> Element:

@@ -6,6 +6,7 @@ in every world that has the operations they ask for.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -218,6 +219,13 @@ class unrolled(Transform):
     The gradient comes from the adjoint of the unrolled steps: `steps` gradients, one gradient at the end
     and `steps` Hessian products.  The other players keep their own costs.
 
+    With inner="preconditioned" the answers are the steps that the method's preconditioner P would make from the state
+    in which it stands (for Adam the moments and counts at this evaluation), on a copy of that state:
+
+        (dⱼ, sⱼ₊₁) = P(sⱼ, ∂c₂(x, yⱼ)/∂y),   yⱼ₊₁ = yⱼ - lr dⱼ
+
+    and the gradient runs through the states as well.  What the preconditioner itself remembers does not move.
+
     Parameters
     ----------
     steps : int
@@ -226,13 +234,19 @@ class unrolled(Transform):
         Step size of the answers.
     players : tuple of int
         Who looks ahead; by default the first player alone (the generator of a GAN).
+    inner : {"gradient", "preconditioned"}
+        Plain gradient steps, or the preconditioner's, of which a method has one:
+        ``Method(rule, Adam(), unrolled(10, lr=1e-4, inner="preconditioned"))``.
 
     Raises
     ------
     ValueError
-        If `steps` is no integer >= 0, or, with the game, `players` names players that it does not have.
+        If `steps` is no integer >= 0, `inner` neither word, or, with the game, `players` names players that it does
+        not have; at an evaluation, if the steps are to be preconditioned and the method has no preconditioner.
     TypeError
         If `steps` is no number, or `players` does not list player numbers.
+    NotInThisWorld
+        In the exact and the test world, if the steps are to be preconditioned by anything but a `frozen` state.
 
     See Also
     --------
@@ -247,14 +261,14 @@ class unrolled(Transform):
     steps: int
     lr: Scalar
     players: tuple[int, ...] = (0,)
+    inner: str = "gradient"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", require_count("unrolled", "steps", self.steps, 0))
-        object.__setattr__(self, "players", require_players("unrolled", "players", self.players))
+        _check_answers(self)
 
     def field(self, F: Field) -> Field:
         """The transformed field."""
-        return UnrolledField(F, self.steps, self.lr, self.players)
+        return UnrolledField(F, self.steps, self.lr, self.players, self.inner)
 
 
 @dataclass(frozen=True)
@@ -269,7 +283,7 @@ class stop_gradient_lookahead(Transform):
 
     Parameters
     ----------
-    steps, lr, players
+    steps, lr, players, inner
         As in `unrolled`, errors too.
 
     References
@@ -281,31 +295,80 @@ class stop_gradient_lookahead(Transform):
     steps: int
     lr: Scalar
     players: tuple[int, ...] = (0,)
+    inner: str = "gradient"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", require_count("stop_gradient_lookahead", "steps", self.steps, 0))
-        object.__setattr__(self, "players", require_players("stop_gradient_lookahead", "players", self.players))
+        _check_answers(self)
 
     def field(self, F: Field) -> Field:
         """The transformed field."""
-        return LookaheadField(F, self.steps, self.lr, self.players)
+        return LookaheadField(F, self.steps, self.lr, self.players, self.inner)
+
+
+def _check_answers(part: unrolled | stop_gradient_lookahead) -> None:
+    owner = type(part).__name__
+    object.__setattr__(part, "steps", require_count(owner, "steps", part.steps, 0))
+    object.__setattr__(part, "players", require_players(owner, "players", part.players))
+    if part.inner not in ("gradient", "preconditioned"):
+        raise ValueError(f"{owner}: inner={part.inner!r} is neither 'gradient' nor 'preconditioned'")
+
+
+class DifferentiableField(DerivedField):
+    """The field that a preconditioner is given whose steps are differentiated."""
+
+    def root(self, u: Element) -> Element:
+        # the slope of √ at 0 is infinite, and a coordinate that has seen no gradient (a dead unit) stands there: 0 · ∞;
+        # 2⁻¹²⁶ is the smallest normal number in single precision
+        return self.maximum(u, 0 * u + 2.0**-126) ** 0.5
 
 
 class LookaheadField(DerivedField):
     """∂cᵢ at the answers of the other players, the answers held fixed."""
 
-    def __init__(self, base: Field, steps: int, lr: Scalar, ahead: tuple[int, ...]) -> None:
+    def __init__(self, base: Field, steps: int, lr: Scalar, ahead: tuple[int, ...], inner: str = "gradient") -> None:
         super().__init__(base)
         if not all(0 <= i < len(base.players) for i in ahead):
             raise ValueError(f"players={ahead} names players that a game of {len(base.players)} does not have")
-        self.steps, self.lr, self.ahead = steps, lr, ahead
+        self.steps, self.lr, self.ahead, self.inner = steps, lr, ahead, inner
+        self._preconditioner: Any = None
+        self._state: tuple[Element, ...] = ()
+
+    def informed(self, preconditioner: Any, state: tuple[Element, ...]) -> Field:
+        twin = copy.copy(self)
+        twin.base = self.base.informed(preconditioner, state)
+        twin._preconditioner, twin._state = preconditioner, state
+        return twin
 
     def answer(self, i: int, z: Element) -> Element:
         """z after the others have taken their steps against a resting player i."""
-        others = [j for j in range(len(self.players)) if j != i]
-        for _ in range(self.steps if others else 0):
-            z = self.point(z - self.lr * total(self.base.part(j, z) for j in others))
+        others = tuple(j for j in range(len(self.players)) if j != i)
+        if not others or not self.steps:
+            return z
+        F, state = self.base.holding(i, z), self._present_state()
+        smooth = DifferentiableField(self.base)
+        for _ in range(self.steps):
+            v = total(F.part(j, z) for j in others)
+            if state is not None:
+                v, state = self._preconditioner.move(smooth, state, v, others)
+            z = self.point(z - self.lr * v)
         return z
+
+    def _present_state(self) -> tuple[Element, ...] | None:
+        """What the preconditioner of the answers remembers now; None for plain gradient steps."""
+        if self.inner == "gradient":
+            return None
+        if self._preconditioner is not None:
+            return self._state
+        if self.world in ("exact", "test"):
+            raise self.missing(
+                "inner='preconditioned'",
+                "the steps of a preconditioner are nonlinear in the field; give the method its .frozen(state), "
+                "or take inner='gradient'",
+            )
+        raise ValueError(
+            "inner='preconditioned' answers with the steps of the method's preconditioner, and there is none here; "
+            "write Method(rule, Adam(), unrolled(..., inner='preconditioned')), or take inner='gradient'"
+        )
 
     def __call__(self, z: Element) -> Element:
         return total(self.part(i, z) for i in range(len(self.players)))

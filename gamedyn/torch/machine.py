@@ -282,5 +282,6 @@ _OPERATIONS: dict[str, Callable[..., Block]] = {
     "pow": lambda numbers, a: lazy.power(a, numbers[0]),
     "exp_base": lambda numbers, a: lazy.apply(lambda x: torch.pow(numbers[0], x), lambda x: float(numbers[0] ** x), a),
     "maximum": lambda _, a, b: lazy.apply(torch.maximum, max, a, b),
+    "larger": lambda _, a, b: lazy.apply(lambda x, y: (x > y).to(x.dtype), lambda x, y: float(x > y), a, b),
     "sign": lambda _, a: lazy.apply(torch.sign, _sign, a),
 }

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import gamedyn as gd
+from gamedyn.games.field import Field
 from gamedyn.rules.preconditioners import Preconditioner
 
 GAME = gd.zero_sum("x**2 + x*y - y**2", min="x", max="y")
@@ -20,7 +21,7 @@ def test_a_state_without_gradients_has_no_diagonal(preconditioner):
     with pytest.raises(ValueError, match="has seen no gradient yet"):
         preconditioner.frozen(empty)
     v = np.array([3.0, -4.0])
-    _, state = preconditioner.advance(None, empty, v)
+    _, state = preconditioner.advance(Field(), empty, v)
     assert preconditioner.frozen(state).weights[0] > preconditioner.frozen(state).weights[1] > 0
 
 

@@ -93,10 +93,38 @@ class TorchAdam(Adam):
 
     def turn(self, v: Tensor, m: Tensor, s: Tensor, t: float) -> None:
         """The direction for moments after t evaluations, written into v."""
-        first = 1 - self.beta1**t if self.bias_correction else 1.0
-        second = math.sqrt(1 - self.beta2**t) if self.bias_correction else 1.0
+        first, second = self._corrections(t)
         torch.sqrt(s, out=v).mul_(first / second).add_(self.eps * first)
         torch.div(m, v, out=v)
+
+    def move(self, F: Field, state: Memory, v: Element, movers: Sequence[int]) -> tuple[Element, Memory]:
+        """The direction and the next state of some players, in fresh tensors and differentiable."""
+        m, s, t = state
+        t, columns = t.clone(), []
+        for i, p in enumerate(F.players):
+            own = v[p.slice], m[p.slice], s[p.slice]
+            if i in movers:
+                t[i] += 1
+                columns.append(self._moved(*own, float(t[i])))
+            else:
+                columns.append((torch.zeros_like(own[0]), *own[1:]))
+        direction, m, s = (torch.cat(row) for row in zip(*columns, strict=True))
+        return direction, (m, s, t)
+
+    def _moved(self, v: Tensor, m: Tensor, s: Tensor, t: float) -> tuple[Tensor, Tensor, Tensor]:
+        """One player's direction and next moments; t counts this evaluation."""
+        m = torch.lerp(m, v, 1 - self.beta1)
+        s = torch.addcmul(self.beta2 * s, v, v, value=1 - self.beta2)
+        first, second = self._corrections(t)
+        # at s = 0 the slope of √ is infinite, that of the direction is not: a dead unit stands there, and 0 · ∞ is no
+        # number.  From below the smallest normal number no slope comes back, and none is needed where m is as small
+        root = s.clamp_min(torch.finfo(s.dtype).tiny).sqrt()
+        return m / (root * (first / second) + self.eps * first), m, s
+
+    def _corrections(self, t: float) -> tuple[float, float]:
+        if not self.bias_correction:
+            return 1.0, 1.0
+        return 1 - self.beta1**t, math.sqrt(1 - self.beta2**t)
 
 
 def spread_counts(state: Memory, players: Sequence[Player]) -> Memory:
@@ -124,10 +152,10 @@ class TorchAdamField(PreconditionedField):
     preconditioner: TorchAdam
 
     def __call__(self, z: Element) -> Tensor:
-        return self._advance(self.base(z), range(len(self.players)))
+        return self._advance(self.present(z), range(len(self.players)))
 
     def part(self, i: int, z: Element) -> Tensor:
-        return self._advance(self.base.part(i, z), (i,))
+        return self._advance(self.present.part(i, z), (i,))
 
     def _advance(self, v: Tensor, movers: Sequence[int]) -> Tensor:
         """The direction of the players in `movers`, v = 0 for the others; the state moves on for the movers alone."""
