@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["GANField"]
 
 GENERATOR = 0
+LOSS_SCALE = 2.0**10  # of float16, whose smallest number is 6e-8: gradients of a cost of 1e-5 are less
 Parameters = Sequence[Sequence[Tensor]]  # one list of tensors per player
 
 
@@ -36,12 +37,18 @@ class GANField(TorchField):
     ----------
     first_costs : list
         Per player the cost met first by this field, a scalar tensor, or None before.
+    keeps_samples : bool
+        Whether G runs once where the discriminators move before it: its pass is kept until then.
     """
+
+    keeps_samples = False
 
     def __init__(self, gan: GAN, sample: Sample) -> None:
         super().__init__(gan.players, self.all_costs, project=gan.project if gan.is_constrained else None)
         self.gan, self.sample = gan, sample
         self.first_costs: list[Tensor | None] = [None] * len(gan.players)
+        self._kept: _Samples | None = None
+        self._shown: Tensor | None = None  # G(z) for the next costs
 
     @property
     def x(self) -> Tensor:
@@ -58,7 +65,7 @@ class GANField(TorchField):
         return type(self)(self.gan, replace(self.sample, old=old))
 
     def __call__(self, z: Element) -> Tensor:
-        return _joined(self._gradients(z, tuple(range(len(self.players)))))
+        return self._moved(z, tuple(range(len(self.players))))
 
     def check_second_order(self) -> None:
         """Refuse weight norm.
@@ -76,17 +83,50 @@ class GANField(TorchField):
             )
 
     def part(self, i: int, z: Element) -> Tensor:
-        p = self.players[i]
-        before, after = z.new_zeros(p.start), z.new_zeros(len(z) - p.stop)
-        return _joined([before, *self._gradients(z, (i,)), after])
+        return self._moved(z, (i,))
+
+    def _moved(self, z: Tensor, who: tuple[int, ...]) -> Tensor:
+        graphs = self.gan.compiled
+        if graphs is None or (torch.is_grad_enabled() and z.requires_grad):  # graphs have no second derivatives
+            return self.eager(who, z)
+        v = graphs(self, z, who)
+        return self.eager(who, z) if v is None else v
+
+    def eager(self, who: tuple[int, ...], z: Tensor) -> Tensor:
+        """v of all players, or of one with 0 elsewhere `(d,)`, operation by operation: what `compile` records."""
+        if len(who) == len(self.players):
+            return _joined(self._gradients(z, who))
+        (p,) = (self.players[i] for i in who)
+        gradients = self._gradients(z, who)
+        if any(g.requires_grad for g in gradients):
+            return _joined([z.new_zeros(p.start), *gradients, z.new_zeros(len(z) - p.stop)])
+        v = torch.empty_like(z)  # the others' zeros are written once
+        v[: p.start].zero_()
+        v[p.stop :].zero_()
+        torch.cat([g.reshape(-1) for g in gradients], out=v[p.slice])
+        return v
 
     def grad(self, i: int, z: Element) -> Tensor:
         create = torch.is_grad_enabled() and z.requires_grad
         with torch.enable_grad():
             w = z if z.requires_grad else z.detach().requires_grad_()
             (cost,) = self._costs_of((i,), self.gan.split(w))
-            (g,) = torch.autograd.grad(cost, w, create_graph=create, materialize_grads=True)
+            (g,) = self._slopes_of(cost, [w], create_graph=create)
         return g
+
+    def _slopes_of(
+        self, cost: Tensor, of: Sequence[Tensor], *, create_graph: bool, retain_graph: bool | None = None
+    ) -> Sequence[Tensor]:
+        """The gradients of a cost."""
+        scaled = self.gan.autocast == torch.float16
+        found = torch.autograd.grad(
+            LOSS_SCALE * cost if scaled else cost,
+            of,
+            create_graph=create_graph,
+            retain_graph=retain_graph,
+            materialize_grads=True,
+        )
+        return [g / LOSS_SCALE for g in found] if scaled else found
 
     def _gradients(self, z: Tensor, who: tuple[int, ...]) -> list[Tensor]:
         """∇ᵢcᵢ of each player in `who`, one tensor for each of its own parameters."""
@@ -95,16 +135,29 @@ class GANField(TorchField):
         if not create:
             for i in who:  # leaves of the moving players only: no gradient is formed for those who stand still
                 parameters[i][:] = [p.requires_grad_() for p in parameters[i]]
+            if self.keeps_samples:
+                self._keep_samples(parameters, moving=GENERATOR in who)
         with torch.enable_grad():
             costs = self._costs_of(who, parameters)
             gradients: list[Tensor] = []
             for i, cost in zip(who, costs, strict=True):
                 keep = create or i != who[-1]
-                gs = torch.autograd.grad(
-                    cost, parameters[i], create_graph=create, retain_graph=keep, materialize_grads=True
-                )
-                gradients.extend(gs)
+                gradients.extend(self._slopes_of(cost, parameters[i], create_graph=create, retain_graph=keep))
         return gradients
+
+    def _keep_samples(self, parameters: list[list[Tensor]], *, moving: bool) -> None:
+        """Run G for the discriminators' moves so that its own move, from where it stood, can be made through that."""
+        kept = self._kept
+        if kept is not None and not kept.stands_at(parameters[GENERATOR]):
+            kept = None
+        if kept is None and not moving:
+            leaves = [p.requires_grad_() for p in parameters[GENERATOR]]
+            with torch.enable_grad(), self._precision(leaves[0]):
+                kept = _Samples(leaves, leaves[0]._version, self._generated([leaves], self.sample.like(leaves[0])))
+        if kept is not None and moving:
+            parameters[GENERATOR][:] = kept.leaves
+        self._kept = None if moving else kept  # the backward pass frees it
+        self._shown = None if kept is None else kept.fake if moving else kept.fake.detach()
 
     def _costs_of(self, who: tuple[int, ...], parameters: Parameters) -> list[Tensor]:
         """The costs of the players in `who`, from one forward pass of G and one of each D on its samples."""
@@ -123,7 +176,7 @@ class GANField(TorchField):
     def scenes(self, parameters: Parameters, who: tuple[int, ...]) -> dict[int, Scene]:
         """What each discriminator that the costs of `who` need is shown, by the number of the player."""
         sample, gan = self.sample.like(parameters[GENERATOR][0]), self.gan
-        fake, _ = gan.networks[GENERATOR].judged(parameters[GENERATOR], sample.latents, _key(sample, 0, 0))
+        fake = self._generated(parameters, sample)
         x = sample.x
         if gan.instance_noise is not None:
             assert sample.noise[0] is not None
@@ -131,6 +184,17 @@ class GANField(TorchField):
             x, fake = x + on_data, fake + on_samples
         needed = range(1, len(self.players)) if GENERATOR in who else who
         return {i: self._scene(i, parameters[i], sample, x, fake) for i in needed}
+
+    def _generated(self, parameters: Parameters, sample: Sample) -> Tensor:
+        """G(z) `(n, d)`."""
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            return shown
+        return self.gan.networks[GENERATOR].judged(parameters[GENERATOR], sample.latents, _key(sample, 0, 0))[0]
+
+    def holding(self, i: int, z: Element) -> GANField:
+        replayed = self.gan.compiled is not None and not (torch.is_grad_enabled() and z.requires_grad)
+        return self if i != GENERATOR or replayed else _RestingGenerator(self, z)
 
     def _scene(self, i: int, own: Sequence[Tensor], sample: Sample, x: Tensor, fake: Tensor) -> Scene:
         network, layers = self.gan.networks[i], self.gan.loss.layers
@@ -161,6 +225,34 @@ class GANField(TorchField):
         if self.gan.autocast is None or p.dtype != torch.float32:
             return nullcontext()
         return torch.autocast(p.device.type, dtype=self.gan.autocast)
+
+
+class _RestingGenerator(GANField):
+    """The field at points that all have the generator of z: it runs once, and so does the backward pass into it."""
+
+    def __init__(self, field: GANField, z: Tensor) -> None:
+        super().__init__(field.gan, field.sample)
+        self.first_costs = field.first_costs
+        with self._precision(z):
+            self._fake = field._generated(field.gan.split(z), field.sample.like(z))
+
+    def _generated(self, parameters: Parameters, sample: Sample) -> Tensor:
+        # a name of its own: a slope of D at G(z) must not count that earlier answers were functions of G(z) too
+        return self._fake.view_as(self._fake)
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """G(z) as a function of leaves."""
+
+    leaves: list[Tensor]
+    version: int  # of the vector of which the leaves are parts
+    fake: Tensor
+
+    def stands_at(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether the generator of these parameters is this one."""
+        same = self.leaves[0]._version == self.version and self.leaves[0].dtype == parameters[0].dtype
+        return same and all(torch.equal(p, own) for p, own in zip(parameters, self.leaves, strict=True))
 
 
 _HALF = (torch.float16, torch.bfloat16)

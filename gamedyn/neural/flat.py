@@ -28,6 +28,8 @@ class FlatNetwork:
 
     Attributes
     ----------
+    layers : list of nn.Module
+        All of them, the module first.
     names, shapes, sizes : list
         Of its trainable parameters, in the order of `named_parameters`.
     weight_norms : list of str
@@ -49,7 +51,7 @@ class FlatNetwork:
             raise TypeError(f"the {role}'s parameters {odd} are not real floating point")
         if odd := [name for name, layer in module.named_modules() if isinstance(layer, nn.RNNBase)]:
             raise ValueError(f"the {role}'s layers {odd} keep a second list of their weights; write them with cells")
-        self.role, self.module = role, module
+        self.role, self.module, self.layers = role, module, list(module.modules())
         self.names = [name for name, _ in named]
         self.shapes = [p.shape for _, p in named]
         self.sizes = [p.numel() for _, p in named]

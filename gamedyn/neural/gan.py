@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from gamedyn.games.field import NotInThisWorld, Player
+from gamedyn.neural.compiled import compiler
 from gamedyn.neural.data import Dataset
 from gamedyn.neural.field import GANField
 from gamedyn.neural.flat import FlatNetwork, refuse_shared
@@ -69,7 +70,13 @@ class GAN:
         Rows of the fixed sample on which `field` is defined; the whole data set if it has no more.
     autocast : {None, "bfloat16", "float16"}
         Mixed precision: passes of a float32 vector are made in this type where torch deems it safe; parameters,
-        gradients and losses stay float32.
+        gradients, losses and norms of slopes stay float32.  "float16" has more digits and less range, of which its
+        gradients, computed 2^10 times as large, use the lower end: where costs or slopes of D are large they overflow,
+        and the run ends as divergent.  Prefer "bfloat16" where the hardware has it.
+    compile : bool or str
+        Whether the gradients of a training are compiled (torch.compile), once per shape of a batch: a start of
+        seconds to minutes, for faster steps.  A string is a backend, by default "inductor".  What cannot be compiled,
+        as dropout, goes on eagerly with a warning, and so do second derivatives and the evaluation sample without one.
     device, dtype
         Of `initial()` and of the draws.
     seed : int
@@ -117,6 +124,7 @@ class GAN:
         batch_size: int = 64,
         evaluation_size: int = 512,
         autocast: str | None = None,
+        compile: bool | str = False,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         seed: int = 0,
@@ -127,7 +135,7 @@ class GAN:
             raise TypeError(f"instance_noise is {instance_noise!r}; give InstanceNoise(sigma), or None")
         self.generator, self.discriminator, self.loss = generator, discriminator, as_loss(loss)
         self.penalties, self.instance_noise = as_penalties(penalty), instance_noise
-        self.combine, self.autocast = _combine(combine), _half(autocast)
+        self.combine, self.autocast, self.compiled = _combine(combine), _half(autocast), compiler(compile)
         self.device, self.dtype, self.seed = torch.device(device), dtype, seed
         self.data = data.to(device=self.device, dtype=dtype)
         self.latent = _latent(generator, latent)
@@ -147,7 +155,7 @@ class GAN:
         self._settings: dict[str, Any] = {
             **{"loss": loss, "penalty": self.penalties, "instance_noise": instance_noise, "combine": combine},
             **{"data": self.data, "latent": self.latent, "batch_size": batch_size, "evaluation_size": evaluation_size},
-            **{"autocast": autocast, "device": device, "dtype": dtype, "seed": seed},
+            **{"autocast": autocast, "compile": compile, "device": device, "dtype": dtype, "seed": seed},
         }
         refuse_hidden_state(self)
 
@@ -204,12 +212,28 @@ class GAN:
             raise ValueError(f"'{self.name}' has no parameters, got {list(params)}")
         return GANField(self, self.evaluation_sample)
 
+    def read_modes(self) -> None:
+        """Look anew which layers are in training mode: modules may have been switched since they were given."""
+        before = [net.dropouts for net in self.networks]
+        for net in self.networks:
+            net.read_modes()
+        if before != [net.dropouts for net in self.networks]:
+            self.__dict__.pop("evaluation_sample", None)  # which has masks, or has none
+
     @cached_property
     def evaluation_sample(self) -> Sample:
         """The fixed sample on which `field` is defined."""
         return self.batch(self.evaluation_size, stream(self.seed, EVALUATION))
 
-    def oracle(self, batch_size: int | None = None, seed: int = 0, sampling: str = "same") -> Oracle:
+    def oracle(
+        self,
+        batch_size: int | None = None,
+        seed: int = 0,
+        sampling: str = "same",
+        *,
+        accumulate: int = 1,
+        group: Any = None,
+    ) -> Oracle:
         """Fields on fresh batches: `oracle(...).draw(k)` is that of step k, a function of (seed, k) alone.
 
         Parameters
@@ -220,11 +244,15 @@ class GAN:
             Of the batches.
         sampling : {"same", "independent"}
             One batch for the whole step, or one per evaluation of the field.
+        accumulate : int
+            Parts in which a batch is evaluated, one after the other, in the memory of one.
+        group : "world" or ProcessGroup, optional
+            Processes of torch.distributed that share the rows of a batch: all, or some.
         """
         from gamedyn.neural.oracle import Oracle  # which is built on this module
 
         size = self.batch_size if batch_size is None else _count("batch_size", batch_size, len(self.data))
-        return Oracle(self, size, seed, sampling)
+        return Oracle(self, size, seed, sampling, accumulate, group)
 
     def batch(self, size: int, generator: torch.Generator, step: int | None = None) -> Sample:
         """`size` rows of the data and all that is drawn for them, from a generator on the CPU.

@@ -24,8 +24,7 @@ def refuse_hidden_state(gan: GAN) -> None:
     ValueError
         With what does not fit, or what is written to, or what draws.
     """
-    for net in gan.networks:
-        net.read_modes()
+    gan.read_modes()
     sample = gan.batch(min(len(gan.data), 16), stream(gan.seed, EVALUATION)).rows(slice(0, 16))
     z = gan.initial()
     # counts of writes besides values: a power iteration that has converged here writes what stood there already

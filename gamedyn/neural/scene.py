@@ -58,7 +58,7 @@ class Scene:
 
     @property
     def shown_logits(self) -> Tensor:
-        """D at the samples that it learns from: G(z), the last rows replaced by earlier samples where there are some."""
+        """D at the samples that it learns from: G(z), the last rows replaced by earlier samples if there are some."""
         if self._old is None or not len(self._old):
             return self.fake_logits
         return torch.cat([self.fake_logits[: len(self.fake) - len(self._old)], self.logits(self._old)])

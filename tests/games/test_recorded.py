@@ -233,7 +233,6 @@ def test_sums_of_products_keep_the_layout_that_later_views_need():
     torch.testing.assert_close(recorded.T @ u, retained.T @ u, rtol=1e-12, atol=1e-14)
 
 
-
 @pytest.mark.parametrize("products", ["retained", "recorded"])
 @pytest.mark.parametrize("u", [torch.ones(1), torch.ones(3), torch.ones(1, 2), torch.ones((), dtype=torch.float64)])
 def test_vectors_of_another_shape_are_refused_whatever_the_products(products, u):

@@ -77,7 +77,7 @@ def test_every_loss_pays_at_a_blind_discriminator_what_it_states() -> None:
 
 def test_loss_is_found_by_name_and_unknown_names_list_the_known() -> None:
     assert as_loss("saturating") is saturating
-    with pytest.raises(ValueError, match="saturating.*non_saturating"):
+    with pytest.raises(ValueError, match=r"saturating.*non_saturating"):
         as_loss("wasser")
     with pytest.raises(TypeError, match="GANLoss"):
         as_loss(3)  # type: ignore[arg-type]

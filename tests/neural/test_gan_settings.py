@@ -92,7 +92,8 @@ def test_a_layer_that_draws_by_itself_is_refused() -> None:
 
 def pair(**kw: Any) -> GAN:
     judges = [mlp_discriminator(2, (4,), activation="tanh", seed=s) for s in (1, 2)]
-    return GAN(mlp_generator(3, 2, (4,), activation="tanh"), judges, data=ring(n=40), batch_size=8, dtype=torch.float64, **kw)
+    generator = mlp_generator(3, 2, (4,), activation="tanh")
+    return GAN(generator, judges, data=ring(n=40), batch_size=8, dtype=torch.float64, **kw)
 
 
 def test_every_discriminator_is_a_player_and_the_generator_meets_their_mean() -> None:

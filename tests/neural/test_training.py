@@ -18,6 +18,8 @@ from torch.nn.functional import softplus
 
 import gamedyn as gd
 from gamedyn.neural import GAN, TrainingResult, digits, mlp_discriminator, mlp_generator, ring, spectrum, train
+from gamedyn.neural.sample import REPLAY, stream
+from gamedyn.neural.training import Replay
 from gamedyn.neural.training.preconditioners import TorchAdam, for_torch
 
 DOUBLE = torch.float64
@@ -83,6 +85,42 @@ def test_alternating_adam_equals_torch_adam_over_twenty_steps(order: tuple[int, 
     gan = small()
     result = train(gan, gd.Method(gd.Alternating(1e-2, order=order), gd.Adam(**ADAM)), 20, seed=7)
     expected = hand_loop(gan, 20, 7, alternate=True, order=order)
+    torch.testing.assert_close(result.z, expected, rtol=0, atol=1e-9)
+
+
+def test_five_discriminator_steps_on_fresh_batches_with_two_rates_equal_the_usual_loop() -> None:
+    gan, steps, rates = small(), 6, (2e-3, 1e-2)
+    networks = [
+        mlp_generator(3, 2, (8,), activation="tanh", seed=3),
+        mlp_discriminator(2, (8,), activation="tanh", seed=4),
+    ]
+    G, D = (net.to(DOUBLE) for net in networks)
+    betas = (ADAM["beta1"], ADAM["beta2"])
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr, betas) for net, lr in zip((G, D), rates, strict=True))
+    for k in range(steps):
+        batches = [gan.oracle(seed=7).batch_field(k, e) for e in range(6)]
+        for batch in batches[:5]:
+            opt_D.zero_grad()
+            (softplus(-D(batch.x)).mean() + softplus(D(G(batch.latents).detach())).mean()).backward()
+            opt_D.step()
+        opt_G.zero_grad()
+        softplus(-D(G(batches[5].latents))).mean().backward()
+        opt_G.step()
+    rule = gd.per_player(gd.Alternating(1.0, order=(1, 0), steps=(5, 1)), rates)
+    result = train(gan, gd.Method(rule, gd.Adam(**ADAM)), steps, seed=7, sampling="independent")
+    expected = torch.cat([p.detach().reshape(-1) for net in (G, D) for p in net.parameters()])
+    torch.testing.assert_close(result.z, expected, rtol=0, atol=1e-9)
+    same = train(gan, gd.Method(rule, gd.Adam(**ADAM)), steps, seed=7)
+    assert float((same.z - expected).abs().max()) > 1e-4
+
+
+@pytest.mark.parametrize("order", [None, (1, 0)], ids=["simultaneous", "alternating"])
+def test_adam_in_one_pass_over_large_players_equals_torch_adam(order: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gamedyn.neural.training.preconditioners.FUSED", 1)
+    gan = small()
+    rule = gd.Simultaneous(1e-2) if order is None else gd.Alternating(1e-2, order=order)
+    result = train(gan, gd.Method(rule, gd.Adam(**ADAM)), 20, seed=7)
+    expected = hand_loop(gan, 20, 7, alternate=order is not None, order=order or (0, 1))
     torch.testing.assert_close(result.z, expected, rtol=0, atol=1e-9)
 
 
@@ -276,6 +314,82 @@ def test_costs_are_those_of_the_batches_of_the_steps() -> None:
     assert result.cost_steps.tolist() == [1, 2, 3, 4]
 
 
+def test_the_cost_of_a_player_is_that_of_the_batch_it_was_first_asked_on() -> None:
+    gan, method = small(), gd.Alternating(0.1, order=(1, 0), steps=(2, 1))
+    result = train(gan, method, 1, seed=2, sampling="independent")
+    d = gan.players[1].slice
+    with torch.no_grad():
+        z = gan.initial()
+        first = gan.oracle(seed=2).batch_field(0, 0).all_costs(z)[1]
+        for e in range(2):
+            z[d] -= 0.1 * gan.oracle(seed=2).batch_field(0, e)(z)[d]
+        assert result.costs[0] == pytest.approx(
+            [float(gan.oracle(seed=2).batch_field(0, 2).all_costs(z)[0]), float(first)]
+        )
+
+
+# --- averages and replay
+
+
+def test_the_average_starts_at_the_start_and_follows_the_iterates() -> None:
+    result = train(small(), METHODS["alternating adam"](), 12, every=1, average=0.8)
+    a = result.snapshots[0]
+    for z in result.snapshots[1:]:
+        a = 0.8 * a + 0.2 * z
+    assert result.average is not None
+    torch.testing.assert_close(result.average, a, rtol=0, atol=1e-14)
+    assert float((result.average - result.z).abs().max()) > 1e-3
+    still = train(small(), gd.Simultaneous(0.0), 5, average=0.999)
+    torch.testing.assert_close(still.average, still.z, rtol=0, atol=1e-15)  # weights add up to 1 from the first step
+    last = train(small(), gd.Simultaneous(0.1), 5, average=0.0)
+    assert torch.equal(last.average, last.z)  # type: ignore[arg-type]
+    assert train(small(), gd.Simultaneous(0.1), 5).average is None
+
+
+def test_an_average_survives_the_file_of_its_result(tmp_path: Path) -> None:
+    result = train(small(), gd.Simultaneous(0.1), 3, average=0.9)
+    result.save(tmp_path / "run.npz")
+    assert torch.equal(TrainingResult.load(tmp_path / "run.npz").average, result.average)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("capacity", [4, 10, 200])
+def test_the_discriminator_is_shown_old_samples_in_place_of_the_last_new_ones(capacity: int) -> None:
+    gan, n, m = small(), 16, 4
+    result = train(gan, gd.Alternating(0.1, order=(1, 0)), 8, every=1, seed=6, replay=Replay(capacity, 0.25))
+    D = gan.networks[1]
+    kept: list[Tensor] = []
+    for k, z in enumerate(result.snapshots[:-1]):
+        field, (_, theta) = gan.oracle(seed=6).batch_field(k), gan.split(z)
+        with torch.no_grad():
+            fake = gan.networks[0](gan.split(z)[0], field.latents)
+            shown = fake
+            if len(kept) >= m:
+                order = torch.randperm(len(kept), generator=stream(6, REPLAY, k, 1))[:m].tolist()
+                shown = torch.cat([fake[: n - m], torch.stack([kept[i] for i in order])])
+            cost = softplus(-D(theta, field.x)).mean() + softplus(D(theta, shown)).mean()
+        assert float(cost) == pytest.approx(result.costs[k, 1], abs=1e-13)
+        draws = stream(6, REPLAY, k)
+        new = gan.sample(result.snapshots[k + 1], m, seed=int(torch.randint(2**62, (), generator=draws)))
+        room = min(m, capacity - len(kept))
+        if room < m:
+            places = torch.randperm(len(kept), generator=draws)[: m - room].tolist()
+            for place, sample in zip(places, new[room:], strict=True):
+                kept[place] = sample
+        kept.extend(new[:room])
+    plain = train(gan, gd.Alternating(0.1, order=(1, 0)), 8, every=1, seed=6)
+    assert torch.equal(plain.snapshots[1], result.snapshots[1])  # nothing is old in the first step
+    assert float((plain.z - result.z).abs().max()) > 1e-4
+
+
+def test_the_generator_pays_for_its_new_samples_alone() -> None:
+    gan = small()
+    result = train(gan, gd.Simultaneous(0.1), 4, every=1, seed=6, replay=Replay(40, 0.5))
+    for k, z in enumerate(result.snapshots[:-1]):
+        expected = gan.oracle(seed=6).batch_field(k).all_costs(z)
+        assert float(expected[0]) == pytest.approx(result.costs[k, 0], abs=1e-14)
+        assert (k == 0) == (abs(float(expected[1]) - result.costs[k, 1]) < 1e-9)
+
+
 # --- divergence is a result
 
 
@@ -369,11 +483,23 @@ def test_bad_arguments_are_named() -> None:
         ({"steps": 2, "spectrum_at": (3,)}, "no steps of this run"),
         ({"steps": 2, "z0": torch.zeros(3)}, "z0 has shape"),
         ({"steps": 2, "batch_size": 1000}, "at most 100"),
+        ({"steps": 2, "sampling": "each"}, "sampling='each'"),
+        ({"steps": 2, "average": 1.0}, "average is 1.0"),
+        ({"steps": 2, "checkpoint_every": 1}, "give out=DIR"),
+        ({"steps": 2, "resume": True}, "give out=DIR"),
+        ({"steps": 2, "log_every": 0}, "log_every is 0"),
+        ({"steps": 2, "replay": Replay(3)}, "the buffer holds 3"),
+        ({"steps": 2, "replay": Replay(30, 0.01)}, "another share or batch size"),
     ):
         with pytest.raises(ValueError, match=words):
             train(gan, gd.Simultaneous(0.1), **kw)
     with pytest.raises(TypeError, match="no rule"):
         train(gan, "adam", 3)
+    with pytest.raises(TypeError, match="give Replay"):
+        train(gan, gd.Simultaneous(0.1), 3, replay=100)  # type: ignore[arg-type]
+    for wrong in ((0, 0.5), (10, 1.0), (10, 0.0), (1.5, 0.5)):
+        with pytest.raises(ValueError, match="Replay: "):
+            Replay(*wrong)  # type: ignore[arg-type]
 
 
 # --- it trains

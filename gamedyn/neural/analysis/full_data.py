@@ -166,8 +166,8 @@ def refuse_rows_that_meet(gan: GAN, z: Tensor, rows: Sample) -> None:
         raise ValueError(
             f"v on {len(rows)} rows differs by {apart:.3g} from the mean of v on its halves (‖v‖ = {size:.3g}): the "
             f"rows of a batch meet in the networks or the loss{_batch_layers(gan)}, so v of all data is no sum of "
-            f"theirs. Call .eval() on the networks, use layers and losses that treat every row alone, or take the Jacobian on "
-            f"one batch (evaluation_size)"
+            f"theirs. Call .eval() on the networks, use layers and losses that treat every row alone, or take the "
+            f"Jacobian on one batch (evaluation_size)"
         )
 
 

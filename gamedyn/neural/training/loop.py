@@ -2,38 +2,32 @@
 
     s₀ = (z₀, memory),   s_{k+1} = T_k(s_k),   T_k one step of the method on the batch of step k    (1)
 
-A run is a function of (GAN, method, steps, seed): no global random state is read or moved.  Divergence is a
-result, with the step and the player.
+A run is a function of (GAN, method, seed, steps): no global random state is read or moved, and what is drawn in a step
+depends on no step before.  So a run can stop anywhere and go on.  Divergence is a result, with the step and the player.
 """
 
 from __future__ import annotations
 
-import math
+import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gamedyn.games.field import Field
 from gamedyn.games.transformed import TransformedGame, unwrap
-from gamedyn.maps.stepmap import StepMap
 from gamedyn.neural.analysis.monitor import Monitor
-from gamedyn.neural.analysis.spectrum import Spectrum, spectrum
-from gamedyn.neural.gan import GAN, GANField, refuse_hidden_state
-from gamedyn.neural.oracle import Oracle
-from gamedyn.neural.training.preconditioners import TorchAdam, for_torch, spread_counts
+from gamedyn.neural.gan import GAN
+from gamedyn.neural.hidden_state import refuse_hidden_state
+from gamedyn.neural.training.folder import RunFolder
+from gamedyn.neural.training.replay import Replay
 from gamedyn.neural.training.result import TrainingResult
-from gamedyn.rules.method import as_method, map_numbers
+from gamedyn.neural.training.run import Run
 
 __all__ = ["TrainingResult", "train"]
-
-COST_RECORDS = 2000  # rows of the cost history that are kept
-GPU_LAG = 32  # steps between two looks at a GPU's numbers; each look waits for it
 
 
 def train(
@@ -43,13 +37,23 @@ def train(
     *,
     seed: int = 0,
     batch_size: int | None = None,
+    sampling: str = "same",
+    accumulate: int = 1,
+    group: Any = None,
+    average: float | None = None,
+    replay: Replay | None = None,
+    z0: Tensor | None = None,
     every: int | None = None,
     callback: Callable[[int, Tensor], None] | None = None,
     spectrum_at: Sequence[int] = (),
     spectrum_k: int = 10,
     monitor: Monitor | None = None,
     progress: bool | None = None,
-    z0: Tensor | None = None,
+    out: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    log_every: int | None = None,
+    tensorboard: Any = None,
 ) -> TrainingResult:
     """Run a method on a GAN.
 
@@ -62,11 +66,25 @@ def train(
         Any rule, wrapped, preconditioned and on transformed fields: ``Method(Alternating(lr=1e-3), Adam(beta1=0.5))``,
         ``Method(Simultaneous(lr=1e-3), Adam(beta1=0.5), unrolled(5, lr=1e-3))``.
     steps : int
-        How many.
+        How many, those before a resumed checkpoint included.
     seed : int
         Of the batches; step k sees the same batch whatever came before.
     batch_size : int, optional
         By default the GAN's own.
+    sampling : {"same", "independent"}
+        One batch for the whole step, or a fresh one whenever the method evaluates the field, as loops do that update D
+        several times for each update of G.
+    accumulate : int
+        Parts in which a batch is evaluated, one after the other, in the memory of one.
+    group : "world" or ProcessGroup, optional
+        Processes of torch.distributed that share the rows of every batch, all or some; they all call `train`, with a
+        folder that all can read.  The first of them writes.
+    average : float, optional
+        Decay of an exponential average of the iterates, as 0.999: ``result.average``.  It starts at the start.
+    replay : Replay, optional
+        Show D old samples among the new ones.
+    z0 : Tensor, optional
+        The start `(d,)`, by default the modules' parameters.
     every : int, optional
         Steps between snapshots, by default a tenth of the run.  The start and the end are always kept.
     callback : callable, optional
@@ -80,8 +98,17 @@ def train(
         at which a run has diverged.
     progress : bool, optional
         A progress bar: by default on a terminal, never in a pipe.
-    z0 : Tensor, optional
-        The start `(d,)`, by default the modules' parameters.
+    out : path, optional
+        The run's folder, for ``log.jsonl`` (`read_log`) and ``checkpoints/`` (`load_checkpoint`).
+    checkpoint_every : int, optional
+        Steps between checkpoints, by default a tenth of the run; one at the end always.  The last two are kept.
+    resume : bool
+        Go on from the last checkpoint in `out`, from the start if there is none.  The result is that of a run without
+        interruption, bit for bit on the same machine with the same torch and number of threads.
+    log_every : int, optional
+        Steps between two lines of costs in the log, by default a hundredth of the run.
+    tensorboard : path or SummaryWriter, optional
+        The numbers of the log also there; a path needs ``pip install "gamedyn[tensorboard]"``.
 
     Returns
     -------
@@ -90,7 +117,9 @@ def train(
     Raises
     ------
     ValueError, TypeError
-        Counts or steps out of range, z0 of a wrong length, no method.
+        Counts or steps out of range, z0 of a wrong length, no method; a checkpoint that is damaged or of another run.
+    FileExistsError
+        If there is a run in `out`, and `resume` is not asked for.
 
     Examples
     --------
@@ -105,168 +134,89 @@ def train(
         raise TypeError(
             f"{type(gan).__name__} is no GAN, and no transformed one; build GAN(generator, discriminator, data=...)"
         )
-    snapshots, stops = _stops(steps, every, spectrum_at, () if monitor is None else monitor.stops(steps))
-    run = _Run(gan, method, batch_size, seed)
-    run.start(run.gan.initial() if z0 is None else z0)
-    if monitor is not None:
-        refuse_hidden_state(run.gan)  # modules may have been put into training mode since they were given
-    with _bar(steps, progress) as report, torch.no_grad():
-        for stop in stops:
-            run.advance(stop, max(1, steps // COST_RECORDS), report)
-            if run.message:
-                if monitor is not None:
-                    monitor.look(run.done, run.game, run.parts[0], seconds=run.seconds)
-                break
-            if stop in snapshots:
-                run.snapshot(callback)
-            if stop in spectrum_at:
-                run.take_spectrum(spectrum_k)
-            if monitor is not None:
-                monitor(stop, run.game, run.parts[0], seconds=run.seconds)
-    return run.result()
+    for what, count in (
+        ("steps", steps),
+        ("every", every),
+        ("checkpoint_every", checkpoint_every),
+        ("log_every", log_every),
+    ):
+        _check_count(what, count)
+    pauses = _Pauses(steps, every, spectrum_at, monitor, (out is not None, checkpoint_every))
+    if checkpoint_every is not None and out is None:
+        raise ValueError(f"checkpoint_every={checkpoint_every} needs a folder to write to; give out=DIR")
+    rows = {"sampling": sampling, "accumulate": accumulate, "group": group}
+    run = Run(gan, method, batch_size=batch_size, seed=seed, replay=replay, **rows)
+    refuse_hidden_state(run.gan)  # modules may have been put into training mode since they were given
+    folder = RunFolder(out, resume, tensorboard, writes=run.writes)
+    with folder, _bar(steps, progress if run.writes else False) as report, torch.no_grad():
+        run.start(z0, average)
+        with run.together():
+            folder.begin(run, steps)
+        run.agree()
+        _go(run, pauses, folder, _Looks(callback, spectrum_k, monitor, report, log_every or max(1, steps // 100)))
+        folder.end(run)
+        return run.result()
 
 
-def _stops(
-    steps: int, every: int | None, spectrum_at: Sequence[int], looks: Sequence[int]
-) -> tuple[set[int], list[int]]:
-    """The steps of the snapshots, and all steps after which a run pauses."""
-    for what, value in (("steps", steps), ("every", every)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"{what} is {value!r}; it must be an int of at least 1")
-    if odd := [s for s in spectrum_at if not 0 <= s <= steps]:
-        raise ValueError(f"spectrum_at={list(spectrum_at)}: {odd} are no steps of this run, which has 0 to {steps}")
-    snapshots = {*range(0, steps, every or max(1, steps // 10)), steps}
-    return snapshots, sorted(snapshots.union(spectrum_at, looks))
+def _check_count(what: str, value: int | None) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"{what} is {value!r}; it must be an int of at least 1")
 
 
-class _Watch:
-    """An oracle that remembers the field it gave out, where the costs of the step can be read."""
+class _Pauses:
+    """After which steps a run pauses, and what for."""
 
-    def __init__(self, oracle: Oracle, transforms: Sequence[Any]) -> None:
-        self.oracle = oracle
-        self.transforms = transforms
-        self.field: GANField | None = None
+    def __init__(
+        self,
+        steps: int,
+        every: int | None,
+        spectrum_at: Sequence[int],
+        monitor: Monitor | None,
+        checkpoints: tuple[bool, int | None],
+    ) -> None:
+        if odd := [s for s in spectrum_at if not 0 <= s <= steps]:
+            raise ValueError(f"spectrum_at={list(spectrum_at)}: {odd} are no steps of this run, which has 0 to {steps}")
+        tenth = max(1, steps // 10)
+        self.snapshots = {*range(0, steps, every or tenth), steps}
+        self.spectra = set(spectrum_at)
+        self.looks = set() if monitor is None else set(monitor.stops(steps))
+        wanted, gap = checkpoints
+        self.checkpoints = {*range(gap or tenth, steps, gap or tenth), steps} if wanted else set()
+        self.all = sorted(self.snapshots | self.spectra | self.looks | self.checkpoints)
 
-    def draw(self, k: int) -> Field:
-        """The field of step k through the transforms of the game."""
-        self.field = self.oracle.batch_field(k)
-        field: Field = self.field
-        for transform in self.transforms:
-            field = transform.field(field)
-        return field
+
+@dataclass(frozen=True)
+class _Looks:
+    """What is done and said at the pauses."""
+
+    callback: Callable[[int, Tensor], None] | None
+    spectrum_k: int
+    monitor: Monitor | None
+    report: Callable[[int, list[float]], None]
+    log_every: int
 
 
-class _Run:
-    """The state of a run and its record."""
-
-    def __init__(self, game: Any, method: Any, batch_size: int | None, seed: int) -> None:
-        self.method, self.seed = as_method(method), seed
-        gan, transforms = unwrap(game)
-        transforms = tuple(map_numbers(t, float) for t in transforms)  # torch has no exact numbers
-        self.game: Any = TransformedGame(gan, transforms) if transforms else gan
-        self.gan: GAN = gan
-        self.oracle = gan.oracle(batch_size, seed)
-        self.watch = _Watch(self.oracle, transforms)
-        self.torch_method = for_torch(self.method)
-        self.map = StepMap(self.torch_method, self.game, oracle=self.watch)
-        self.lag = 1 if gan.device.type == "cpu" else GPU_LAG
-        self.done, self.seconds, self.message = 0, 0.0, ""
-        self.costs: list[list[float]] = []
-        self.cost_steps: list[int] = []
-        self.snapshots: list[tuple[int, Tensor, list[float]]] = []
-        self.spectra: list[Spectrum] = []
-
-    def start(self, z: Tensor) -> None:
-        if z.shape != (self.gan.dim,):
-            raise ValueError(f"z0 has shape {tuple(z.shape)}; '{self.gan.name}' needs ({self.gan.dim},)")
-        z = z.detach().to(device=self.gan.device, dtype=self.gan.dtype).clone()
-        self.parts = self.map.start_parts(z)
-
-    def advance(self, until: int, thin: int, report: Callable[[int, list[float]], None]) -> None:
-        """Steps up to `until`, or to the first number that is not finite."""
-        pending: list[Tensor] = []
-        began = time.perf_counter()
-        while self.done < until and not self.message:
-            self.parts = self.map.step_parts(self.parts, self.done)
-            self.done += 1
-            pending.append(self._numbers())
-            if len(pending) >= self.lag or self.done == until:
-                rows = torch.stack(pending).tolist()
-                self._read(rows, thin)
-                report(self.done, rows[-1])
-                pending.clear()
-        self.seconds += time.perf_counter() - began
-
-    def _numbers(self) -> Tensor:
-        """Costs of the step, and extremes of the players' parameters added up: finite iff all of them are."""
-        assert self.watch.field is not None
-        z = self.parts[0]
-        costs = [z.new_zeros(()) if c is None else c for c in self.watch.field.first_costs]
-        extremes = [torch.aminmax(z[p.slice]) for p in self.gan.players]
-        return torch.stack([*(c.double() for c in costs), *(e.min.double() + e.max.double() for e in extremes)])
-
-    def _read(self, rows: list[list[float]], thin: int) -> None:
-        n = len(self.gan.players)
-        for step, row in enumerate(rows, start=self.done - len(rows) + 1):
-            finite = [math.isfinite(value) for value in row]
-            if (step - 1) % thin == 0 or not all(finite):
-                self.costs.append(row[:n])
-                self.cost_steps.append(step)
-            if not all(finite):
-                names = [p.name for p in self.gan.players]
-                lost = [f"the parameters of the {name}" for name, ok in zip(names, finite[n:], strict=True) if not ok]
-                lost += [f"the cost of the {name}" for name, ok in zip(names, finite[:n], strict=True) if not ok]
-                self.done, self.message = step, f"step {step} made {', '.join(lost)} non-finite"
-                return
-
-    def snapshot(self, callback: Callable[[int, Tensor], None] | None) -> None:
-        """The iterate, and |v| on the evaluation sample."""
-        z = self.parts[0]
-        v = self.game.field("neural")(z)
-        self.snapshots.append((self.done, z.cpu().clone(), [float(v[p.slice].norm()) for p in self.gan.players]))
-        if callback is not None:
-            callback(self.done, z.clone())
-
-    def take_spectrum(self, k: int) -> None:
-        """The leading eigenvalues at the iterate."""
-        self.spectra.append(spectrum(self.game, self.parts[0], k, step=self.done))
-
-    def preconditioner_state(self) -> tuple[Tensor, ...]:
-        """The last entries of the state, in the layout of the method's own preconditioner."""
-        preconditioner = self.torch_method.preconditioner
-        if preconditioner is None:
-            return ()
-        count = len(preconditioner.init(self.gan.field("neural"), self.parts[0]))
-        state = tuple(self.parts[len(self.parts) - count :])
-        return spread_counts(state, self.gan.players) if isinstance(preconditioner, TorchAdam) else state
-
-    def result(self) -> TrainingResult:
-        """The record."""
-        device = self.gan.device
-        name = (
-            torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
-        )
-        n = len(self.gan.players)
-        return TrainingResult(
-            z=self.parts[0],
-            status="diverged" if self.message else "finished",
-            message=self.message,
-            steps=self.done,
-            costs=np.array(self.costs, dtype=float).reshape(-1, n),
-            cost_steps=np.array(self.cost_steps, dtype=int),
-            snapshots=torch.stack([z for _, z, _ in self.snapshots]),
-            snapshot_steps=np.array([step for step, _, _ in self.snapshots], dtype=int),
-            field_norms=np.array([norms for _, _, norms in self.snapshots], dtype=float),
-            spectra=tuple(self.spectra),
-            seconds=self.seconds,
-            preconditioner_state=self.preconditioner_state(),
-            seed=self.seed,
-            batch_size=self.oracle.batch_size,
-            method=repr(self.method),
-            game=self.game.name,
-            players=tuple(p.name for p in self.gan.players),
-            device=name,
-        )
+def _go(run: Run, pauses: _Pauses, folder: RunFolder, looks: _Looks) -> None:
+    """From where the run is to its end, or to the first number that is not finite."""
+    begun = run.done
+    run.keep_records(pauses.snapshots, pauses.spectra)
+    log = folder.costs_of(run)
+    for stop in (s for s in pauses.all if s >= begun):
+        run.advance(stop, looks.report, log, looks.log_every)
+        if not run.message:
+            run.check_memory()
+        if run.message:
+            if looks.monitor is not None:
+                looks.monitor.look(run.done, run.game, run.parts[0], seconds=run.seconds)
+            return
+        if stop in pauses.snapshots and stop not in run.snapshot_steps:
+            folder.norms(stop, run.snapshot(looks.callback), run.seconds)
+        if stop in pauses.spectra and stop not in [s.step for s in run.spectra]:
+            run.take_spectrum(looks.spectrum_k)
+        if stop in pauses.looks and looks.monitor is not None and (stop > begun or stop == 0):
+            looks.monitor(stop, run.game, run.parts[0], seconds=run.seconds)
+        if stop in pauses.checkpoints:
+            folder.checkpoint(run)
 
 
 @contextmanager

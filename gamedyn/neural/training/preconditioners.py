@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam as fused_adam
 
 from gamedyn.games.field import Element, Field, Player
 from gamedyn.neural.gan import GANField
@@ -28,6 +29,8 @@ from gamedyn.rules.preconditioners import Adam, PreconditionedField, Preconditio
 from gamedyn.rules.rule import Memory
 
 __all__ = ["TorchAdam", "TorchSimultaneous", "for_torch"]
+
+FUSED = 1 << 16  # coordinates of a player from which one pass over memory is worth the call
 
 
 def for_torch(method: Any) -> Method:
@@ -165,7 +168,31 @@ class TorchAdamField(PreconditionedField):
         for i in movers:
             own = self.players[i].slice
             t[i] += 1
+            if adam.bias_correction and v.device.type == "cpu" and self.players[i].size >= FUSED:
+                self._in_one_pass(v[own], m[own], s[own], float(t[i]))
+                continue
             m_i = m[own].lerp_(v[own], 1 - adam.beta1)
             s_i = s[own].mul_(adam.beta2).addcmul_(v[own], v[own], value=1 - adam.beta2)
             adam.turn(v[own], m_i, s_i, float(t[i]))
         return v
+
+    def _in_one_pass(self, v: Tensor, m: Tensor, s: Tensor, t: float) -> None:
+        """torch's own Adam with the step -1 from the point 0, which is where the direction leads."""
+        g, adam = v.clone(), self.preconditioner
+        fused_adam(
+            [v.zero_()],
+            [g],
+            [m],
+            [s],
+            [],
+            [torch.tensor(t - 1)],
+            lr=-1.0,
+            beta1=float(adam.beta1),
+            beta2=float(adam.beta2),
+            eps=float(adam.eps),
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+            foreach=False,
+            fused=True,
+        )

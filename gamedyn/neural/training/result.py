@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,16 @@ import torch
 from torch import Tensor
 
 from gamedyn.neural.analysis.spectrum import Spectrum
+from gamedyn.neural.training.files import write_whole
 
 __all__ = ["TrainingResult"]
 
 FORMAT = "gamedyn training result 1"
 _ARRAYS = ("costs", "cost_steps", "snapshot_steps", "field_norms")
 _STATE = "preconditioner_state_"
-_RECORD = ("status", "message", "steps", "seconds", "seed", "batch_size", "method", "game", "players", "device")
+_RECORD = (
+    *("status", "message", "steps", "seconds", "seed", "batch_size", "sampling", "method", "game", "players", "device"),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,13 +38,13 @@ class TrainingResult:
     status : str
         "finished" or "diverged".
     message : str
-        Where and for whom it diverged, else empty.
+        Where and for whom it diverged, and the last good checkpoint of a run with a folder; else empty.
     steps : int
         Steps made; of a diverged run the step that gave the first number that is not finite.
     costs : ndarray `(m, n_players)`
         Each player's cost on the batch of the step, as the method met it first; 0 for a player it never asked.
     cost_steps : ndarray `(m,)`
-        The steps of `costs`, 1 the first; at most about 2000 of them.
+        The steps of `costs`, 1 the first; every one, every second, fourth, ... of a longer run, at most 2000 of them.
     snapshots : Tensor `(s, d)`
         Iterates, on the CPU; the first is the start.
     snapshot_steps : ndarray `(s,)`
@@ -56,6 +59,10 @@ class TrainingResult:
     seed, batch_size : int
     method, game, device : str
     players : tuple of str
+    average : Tensor `(d,)` or None
+        The exponential average of the iterates, where `average=` was given.
+    sampling : str
+        "same" or "independent".
     """
 
     z: Tensor
@@ -76,6 +83,8 @@ class TrainingResult:
     players: tuple[str, ...]
     device: str
     preconditioner_state: tuple[Tensor, ...] = ()
+    average: Tensor | None = None
+    sampling: str = "same"
 
     @property
     def steps_per_second(self) -> float:
@@ -90,23 +99,19 @@ class TrainingResult:
         path = Path(path)
         record = {name: getattr(self, name) for name in _RECORD}
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= {} if self.average is None else {"average": self.average.cpu().numpy()}
         arrays |= {f"{_STATE}{k}": t.cpu().numpy() for k, t in enumerate(self.preconditioner_state)}
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(
-                    file,
-                    format=np.array(FORMAT),
-                    record=np.array(json.dumps(record)),
-                    spectra=np.array([s.to_json() for s in self.spectra], dtype=np.str_),
-                    z=self.z.cpu().numpy(),
-                    snapshots=self.snapshots.numpy(),
-                    **arrays,
-                )
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        file = io.BytesIO()
+        np.savez(
+            file,
+            format=np.array(FORMAT),
+            record=np.array(json.dumps(record)),
+            spectra=np.array([s.to_json() for s in self.spectra], dtype=np.str_),
+            z=self.z.cpu().numpy(),
+            snapshots=self.snapshots.numpy(),
+            **arrays,
+        )
+        write_whole(path, file.getvalue())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TrainingResult:
@@ -128,6 +133,7 @@ class TrainingResult:
                 return cls(
                     preconditioner_state=tuple(torch.from_numpy(archive[name]) for name in state),
                     z=torch.from_numpy(archive["z"]),
+                    average=torch.from_numpy(archive["average"]) if "average" in archive.files else None,
                     snapshots=torch.from_numpy(archive["snapshots"]),
                     spectra=tuple(Spectrum.from_json(str(text)) for text in archive["spectra"]),
                     **{name: archive[name] for name in _ARRAYS},
