@@ -1,4 +1,4 @@
-"""The command line: `gamedyn analyze`, `compare`, `methods`, `games`."""
+"""The command line: `gamedyn analyze`, `compare`, `methods`, `games`, `gan`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from rich.console import Console
 from rich.text import Text
 
 from gamedyn._version import __version__
+from gamedyn.cli_gan import WITH_VALUE, gan_app
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.add_typer(gan_app, name="gan")
 
 _WITH_VALUE = {
+    *WITH_VALUE,
     *("--game", "--min", "--max", "--player", "--cost", "--field", "--param", "--box", "--at"),
     *("--methods", "--lr", "--steps", "--z0", "--z-star", "--plot"),
 }
