@@ -85,6 +85,10 @@ class GANField(TorchField):
     def part(self, i: int, z: Element) -> Tensor:
         return self._moved(z, (i,))
 
+    def slope(self, i: int, z: Tensor) -> Tensor:
+        """Player i's own part of v, `(size,)`, evaluated eagerly."""
+        return _joined(self._gradients(z, (i,)))
+
     def _moved(self, z: Tensor, who: tuple[int, ...]) -> Tensor:
         graphs = self.gan.compiled
         if graphs is None or (torch.is_grad_enabled() and z.requires_grad):  # graphs have no second derivatives

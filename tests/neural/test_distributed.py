@@ -210,7 +210,7 @@ def test_an_evaluation_is_one_message_of_the_field_the_costs_and_two_numbers(ran
             "alternating": [g + more, j + more],
             "extragradient": [d + more] * 2,
             "consensus": [d + more] * 2,
-            "unrolled": [j + more] * 3 + [d + more] + [d] * 3 + [j + more],
+            "unrolled": [j + more] * 3 + [d + more] + [d] * 4 + [j + more],
         }
     )
 

@@ -57,6 +57,10 @@ class TorchSimultaneous(Simultaneous):
 
     def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
         """One update."""
+        if isinstance(F, PreconditionedPart) and isinstance(F.parent, TorchAdamField):
+            moved = F.parent.moved(F.player, z, float(self.lr))
+            if moved is not None:
+                return F.point(moved), memory
         v = F(z)
         source = F.parent if isinstance(F, PreconditionedPart) else F
         own = isinstance(source, TorchAdamField) and not (v.requires_grad or z.requires_grad)
@@ -162,19 +166,31 @@ class TorchAdamField(PreconditionedField):
 
     def _advance(self, v: Tensor, movers: Sequence[int]) -> Tensor:
         """The direction of the players in `movers`, v = 0 for the others; the state moves on for the movers alone."""
-        adam, (m, s, t) = self.preconditioner, self.state
         if not isinstance(self.base, GANField):
             v = v.clone()  # a transform may hold on to what it returns; the networks' gradients are fresh
         for i in movers:
-            own = self.players[i].slice
-            t[i] += 1
-            if adam.bias_correction and v.device.type == "cpu" and self.players[i].size >= FUSED:
-                self._in_one_pass(v[own], m[own], s[own], float(t[i]))
-                continue
-            m_i = m[own].lerp_(v[own], 1 - adam.beta1)
-            s_i = s[own].mul_(adam.beta2).addcmul_(v[own], v[own], value=1 - adam.beta2)
-            adam.turn(v[own], m_i, s_i, float(t[i]))
+            self._turn(i, v[self.players[i].slice])
         return v
+
+    def moved(self, i: int, z: Tensor, lr: float) -> Tensor | None:
+        """z after the step of player i alone; None where its part of v does not come as a slice."""
+        field = self.present
+        if not isinstance(field, GANField) or field.gan.compiled is not None or z.requires_grad:
+            return None
+        p, v = self.players[i], field.slope(i, z)
+        self._turn(i, v)
+        return torch.cat([z[: p.start], torch.sub(z[p.slice], v, alpha=lr, out=v), z[p.stop :]])
+
+    def _turn(self, i: int, v: Tensor) -> None:
+        """Player i's own part v as its direction, in place; its state moves on."""
+        adam, (m, s, t), own = self.preconditioner, self.state, self.players[i].slice
+        t[i] += 1
+        if adam.bias_correction and v.device.type == "cpu" and len(v) >= FUSED:
+            self._in_one_pass(v, m[own], s[own], float(t[i]))
+            return
+        m_i = m[own].lerp_(v, 1 - adam.beta1)
+        s_i = s[own].mul_(adam.beta2).addcmul_(v, v, value=1 - adam.beta2)
+        adam.turn(v, m_i, s_i, float(t[i]))
 
     def _in_one_pass(self, v: Tensor, m: Tensor, s: Tensor, t: float) -> None:
         """torch's own Adam with the step -1 from the point 0, which is where the direction leads."""
