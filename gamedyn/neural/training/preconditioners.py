@@ -27,8 +27,9 @@ from gamedyn.rules.basic import Simultaneous
 from gamedyn.rules.method import Method, as_method
 from gamedyn.rules.preconditioners import Adam, PreconditionedField, PreconditionedPart, frozen
 from gamedyn.rules.rule import Memory
+from gamedyn.rules.wrappers import alternating
 
-__all__ = ["TorchAdam", "TorchSimultaneous", "for_torch"]
+__all__ = ["TorchAdam", "TorchAlternating", "TorchSimultaneous", "for_torch"]
 
 FUSED = 1 << 16  # coordinates of a player from which one pass over memory is worth the call
 
@@ -43,9 +44,11 @@ def for_torch(method: Any) -> Method:
 
 
 def _in_place(rule: Any) -> Any:
-    """The rule with `TorchSimultaneous` for `Simultaneous`, also inside wrappers."""
+    """The rule with `TorchSimultaneous` for `Simultaneous`, also inside wrappers, and `TorchAlternating` around it."""
     if type(rule) is Simultaneous:
         return TorchSimultaneous(rule.lr)
+    if type(rule) is alternating:
+        return TorchAlternating(_in_place(rule.rule), rule.order, rule.steps)
     if is_dataclass(rule) and not isinstance(rule, type) and any(f.name == "rule" for f in fields(rule)):
         return replace(rule, rule=_in_place(getattr(rule, "rule")))  # noqa: B009
     return rule
@@ -57,14 +60,25 @@ class TorchSimultaneous(Simultaneous):
 
     def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
         """One update."""
-        if isinstance(F, PreconditionedPart) and isinstance(F.parent, TorchAdamField):
-            moved = F.parent.moved(F.player, z, float(self.lr))
-            if moved is not None:
-                return F.point(moved), memory
         v = F(z)
         source = F.parent if isinstance(F, PreconditionedPart) else F
         own = isinstance(source, TorchAdamField) and not (v.requires_grad or z.requires_grad)
         return F.point(torch.sub(z, v, alpha=float(self.lr), out=v if own else None)), memory
+
+
+@dataclass(frozen=True)
+class TorchAlternating(alternating):
+    """`gamedyn.alternating` that makes the moves of a step with Adam in one copy of the point, player by player."""
+
+    def step(self, F: Field, z: Element, memory: Memory) -> tuple[Element, Memory]:
+        """One round."""
+        if type(self.rule) is not TorchSimultaneous or not isinstance(F, TorchAdamField) or not F.moves_slices(z):
+            return super().step(F, z, memory)
+        z = z.clone()
+        for i in self._moves(F):
+            F.move_in(z, i, float(self.rule.lr))
+            z = F.point(z)
+        return z, memory
 
 
 @dataclass(frozen=True)
@@ -172,37 +186,48 @@ class TorchAdamField(PreconditionedField):
             self._turn(i, v[self.players[i].slice])
         return v
 
-    def moved(self, i: int, z: Tensor, lr: float) -> Tensor | None:
-        """z after the step of player i alone; None where its part of v does not come as a slice."""
+    def moves_slices(self, z: Tensor) -> bool:
+        """Whether a player's part of v comes as a slice, which needs no pass over the others' zeros."""
+        return isinstance(self.present, GANField) and self.present.gan.compiled is None and not z.requires_grad
+
+    def move_in(self, z: Tensor, i: int, lr: float) -> None:
+        """The step of player i, written into z."""
         field = self.present
-        if not isinstance(field, GANField) or field.gan.compiled is not None or z.requires_grad:
-            return None
-        p, v = self.players[i], field.slope(i, z)
-        self._turn(i, v)
-        return torch.cat([z[: p.start], torch.sub(z[p.slice], v, alpha=lr, out=v), z[p.stop :]])
+        assert isinstance(field, GANField)
+        v = field.slope(i, z)
+        own = z.data[self.players[i].slice]  # a pass through the resting players may be kept: their slices stay
+        if self._is_large(v):
+            self._in_one_pass(i, own, v, lr)
+        else:
+            self._turn(i, v)
+            own.sub_(v, alpha=lr)
+
+    def _is_large(self, v: Tensor) -> bool:
+        return self.preconditioner.bias_correction and v.device.type == "cpu" and len(v) >= FUSED
 
     def _turn(self, i: int, v: Tensor) -> None:
         """Player i's own part v as its direction, in place; its state moves on."""
+        if self._is_large(v):
+            g = v.clone()
+            self._in_one_pass(i, v.zero_(), g, -1.0)  # the step -1 from the point 0 leads to the direction
+            return
         adam, (m, s, t), own = self.preconditioner, self.state, self.players[i].slice
         t[i] += 1
-        if adam.bias_correction and v.device.type == "cpu" and len(v) >= FUSED:
-            self._in_one_pass(v, m[own], s[own], float(t[i]))
-            return
         m_i = m[own].lerp_(v, 1 - adam.beta1)
         s_i = s[own].mul_(adam.beta2).addcmul_(v, v, value=1 - adam.beta2)
         adam.turn(v, m_i, s_i, float(t[i]))
 
-    def _in_one_pass(self, v: Tensor, m: Tensor, s: Tensor, t: float) -> None:
-        """torch's own Adam with the step -1 from the point 0, which is where the direction leads."""
-        g, adam = v.clone(), self.preconditioner
+    def _in_one_pass(self, i: int, z: Tensor, v: Tensor, lr: float) -> None:
+        """torch's own step from player i's z, in place; its state moves on."""
+        adam, (m, s, t), own = self.preconditioner, self.state, self.players[i].slice
         fused_adam(
-            [v.zero_()],
-            [g],
-            [m],
-            [s],
+            [z],
+            [v],
+            [m[own]],
+            [s[own]],
             [],
-            [torch.tensor(t - 1)],
-            lr=-1.0,
+            [torch.tensor(float(t[i]))],
+            lr=lr,
             beta1=float(adam.beta1),
             beta2=float(adam.beta2),
             eps=float(adam.eps),
@@ -212,3 +237,4 @@ class TorchAdamField(PreconditionedField):
             foreach=False,
             fused=True,
         )
+        t[i] += 1
