@@ -9,6 +9,7 @@ A GAN follows the protocol of every other game, so the rules and transforms are 
 
 from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.analysis.full_data import full_data_field, full_data_jacobian
+from gamedyn.neural.analysis.kinks import kinks
 from gamedyn.neural.analysis.measurement import MonitorRecord
 from gamedyn.neural.analysis.monitor import Monitor
 from gamedyn.neural.analysis.monitor_file import read_monitor
@@ -161,6 +162,7 @@ __all__ = [
     "growing_pair",
     "hinge",
     "kernel_overlap",
+    "kinks",
     "largest_slope",
     "least_squares",
     "least_squares_with",

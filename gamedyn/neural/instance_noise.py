@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gamedyn.neural.data.checks import as_number
+
 __all__ = ["InstanceNoise"]
 
 
@@ -30,8 +32,8 @@ class InstanceNoise:
 
     Raises
     ------
-    ValueError
-        If σ is not positive and finite, or `vanish` no positive count.
+    TypeError, ValueError
+        If σ is no positive finite number, or `vanish` no positive count.
 
     References
     ----------
@@ -50,6 +52,7 @@ class InstanceNoise:
     vanish: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", as_number("InstanceNoise: sigma", self.sigma))
         if not (math.isfinite(self.sigma) and self.sigma > 0):
             raise ValueError(f"InstanceNoise: sigma={self.sigma!r}; give a finite number > 0, or no instance noise")
         bad = self.vanish is not None and (isinstance(self.vanish, bool) or not isinstance(self.vanish, int))

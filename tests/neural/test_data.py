@@ -179,6 +179,21 @@ def test_from_tensor_copies_and_flattens() -> None:
     assert from_tensor(torch.ones(3), dtype=torch.float64).x.dtype == torch.float64
 
 
+def test_from_tensor_takes_labels_and_modes_as_lists_and_the_std_around_them() -> None:
+    labels = np.array([0, 1, 0])
+    data = from_tensor(torch.zeros(3, 1), labels=[0, 1, 0], modes=[[0.0], [1.0]], std=np.float32(0.5))
+    assert (data.labels.tolist(), data.modes.tolist(), data.std) == ([0, 1, 0], [[0.0], [1.0]], 0.5)
+    kept = from_tensor(torch.zeros(3, 1), labels=labels)
+    labels[:] = 7
+    assert kept.labels.tolist() == [0, 1, 0]
+    with pytest.raises(TypeError, match=r"x: labels are list; they must be a tensor\. See from_tensor"):
+        Dataset("x", torch.zeros(2, 1), labels=[0, 1])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="std is -1"):
+        from_tensor(torch.zeros(2, 1), std=-1)
+    with pytest.raises(TypeError, match="std is '1'; give a number"):
+        ring(std="1")  # type: ignore[arg-type]
+
+
 def test_channels_come_first_in_a_row() -> None:
     x = torch.arange(48.0).reshape(2, 3, 2, 4)
     data = from_tensor(x, name="colour")
@@ -335,6 +350,7 @@ def test_impossible_parameters_are_refused() -> None:
         lambda: grid(spacing=float("nan")),
         lambda: gaussians_1d(()),
         lambda: gaussians_1d((0.0, float("inf"))),
+        lambda: gaussians_1d((0.0, 0.0)),
         lambda: mixture([0.0, 1.0], 1.0),  # type: ignore[list-item]
         lambda: mixture([[0.0], [1.0]], 1.0, (1.0,)),
         lambda: mixture([[0.0], [1.0]], 1.0, (1.0, 0.0)),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import gamedyn as gd
 from gamedyn.neural import GAN, mlp_discriminator, mlp_generator, ring, spectrum, train
-from gamedyn.neural.networks import Scale, dcgan_discriminator, dcgan_generator, mlp
+from gamedyn.neural.networks import MapNorm, Scale, dcgan_discriminator, dcgan_generator, mlp
 from gamedyn.neural.penalties import lipschitz as lipschitz_module
 from gamedyn.neural.penalties.lipschitz import Residual, Sum, lipschitz_bound, operator_norm
 from gamedyn.neural.penalties.slope import largest_slope
@@ -108,13 +108,28 @@ def test_circular_norm_is_the_largest_over_frequencies() -> None:
     assert operator_norm(layer, (3, n, n)) == pytest.approx(float(expected), rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
 @pytest.mark.parametrize(("size", "stride"), [(3, 1), (4, 2), (5, 2)])
-def test_true_norm_is_between_the_reshaped_one_and_its_multiple_by_the_overlap(size: int, stride: int) -> None:
+def test_true_norm_is_between_the_reshaped_one_and_its_multiple_by_the_overlap(kind, size: int, stride: int) -> None:
     for seed in range(5):
-        layer = convolution(nn.Conv2d, 2, 3, seed=seed, kernel_size=size, stride=stride, padding=size // 2)
-        reshaped = float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2))
+        layer = convolution(kind, 2, 3, seed=seed, kernel_size=size, stride=stride, padding=size // 2)
+        reshaped = float(exact_norm(ReshapedKernel(layer), layer.weight.detach()))
         true = operator_norm(layer, (2, 9, 9))
         assert reshaped < true < math.ceil(size / stride) * reshaped
+
+
+def test_a_transposed_convolution_is_bounded_by_the_matrix_of_its_transpose() -> None:
+    each = nn.ConvTranspose2d(2, 1, 2, stride=2, bias=False, dtype=torch.float64)
+    nn.init.zeros_(each.weight)
+    each.weight.data[0, 0, 0, 0] = each.weight.data[1, 0, 1, 1] = 1.0  # either channel writes pixels of its own
+    assert operator_norm(each, (2, 8, 8)) == pytest.approx(1.0, abs=1e-12)
+    assert float(exact_norm(ReshapedKernel(each), each.weight.detach())) == pytest.approx(1.0, abs=1e-12)
+    phases = nn.ConvTranspose2d(1, 4, 4, stride=2, padding=1, bias=False, dtype=torch.float64)
+    nn.init.zeros_(phases.weight)
+    for k in range(4):
+        phases.weight.data[0, k, k // 2 :: 2, k % 2 :: 2] = 0.5
+    reshaped = spectral_normalized(nn.Sequential(phases), convolutions="reshaped")[0]
+    assert 1.9 < operator_norm(reshaped, (1, 16, 16)) < 2.0  # at most the root of how many windows see a pixel
 
 
 # --- normalised layers
@@ -226,6 +241,9 @@ def test_what_cannot_be_normalised_is_refused() -> None:
         spectral_normalized(nn.Conv2d(1, 1, 3))
     with pytest.raises(ValueError, match="more than one norm"):
         spectral_normalized(nn.Sequential(twice, twice), input_shape=(1, 8, 8))
+    for bound in ("1", True, None):
+        with pytest.raises(TypeError, match="give a number"):
+            spectral_normalized(nn.Linear(2, 2), bound)  # type: ignore[arg-type]
     for wrong in ({"bound": 0.0}, {"convolutions": "fft"}, {"method": "svd"}, {"iterations": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             spectral_normalized(nn.Linear(2, 2), **wrong)
@@ -283,6 +301,8 @@ ACTIVATIONS = [
     nn.ELU(2.0),
 ]
 ACTIVATIONS += [nn.ReLU6(), nn.Hardtanh(), nn.Softsign(), nn.LogSigmoid(), nn.PReLU(init=-2.0)]
+ACTIVATIONS += [nn.GELU(approximate="tanh"), nn.SELU(), nn.Mish(), nn.CELU(2.0), nn.Hardswish(), nn.Hardsigmoid()]
+ACTIVATIONS += [nn.Tanhshrink(), nn.Softshrink(0.3)]
 
 
 @pytest.mark.parametrize("layer", ACTIVATIONS, ids=lambda layer: type(layer).__name__)
@@ -295,7 +315,7 @@ def test_constant_of_an_activation_is_its_largest_slope(layer: nn.Module) -> Non
 
 
 POOLS = [nn.AvgPool2d(2), nn.AvgPool2d(3, 1, 1), nn.AdaptiveAvgPool2d(3), nn.Upsample(scale_factor=2), nn.ZeroPad2d(1)]
-POOLS += [nn.ReflectionPad2d(2), nn.Flatten(), nn.Unflatten(1, (2, 1))]
+POOLS += [nn.ReflectionPad2d(2), nn.Flatten(), nn.Unflatten(1, (2, 1)), nn.CircularPad2d(2), nn.ConstantPad2d(1, 0.0)]
 
 
 @pytest.mark.parametrize("layer", POOLS, ids=lambda layer: type(layer).__name__)
@@ -321,19 +341,89 @@ def test_batch_norm_counts_by_its_scale_and_is_refused_in_training() -> None:
     assert lipschitz_bound(layer.eval(), (3,)) == 6.0
 
 
+NORMS = [nn.LayerNorm(6, eps=0.01), nn.GroupNorm(2, 6, eps=0.01), MapNorm("pixel", 6, eps=0.01)]
+
+
+@pytest.mark.parametrize("layer", NORMS, ids=lambda layer: type(layer).__name__)
+def test_normalised_rows_have_a_constant_that_constant_rows_attain(layer: nn.Module) -> None:
+    shape = (6,) if isinstance(layer, nn.LayerNorm) else (6, 1, 1)
+    found = largest_slope(layer, torch.cat([torch.zeros(1, *shape), normal(20, *shape)]), steps=5)
+    assert found.upper == pytest.approx(10.0, rel=1e-6)
+    assert found.lower <= found.upper * (1 + 1e-12)
+    assert found.lower == pytest.approx(10.0, rel=1e-6)
+
+
+def test_what_has_no_constant_is_said_with_the_reason() -> None:
+    for layer, why in (
+        (nn.LayerNorm(6, eps=0.0), "LayerNorm has no Lipschitz constant: with eps = 0 its slope grows without limit"),
+        (nn.Softplus(threshold=0.5), r"Softplus has no Lipschitz constant: it jumps by 0\.47 at its threshold"),
+        (MapNorm("batch", 6), "MapNorm has no Lipschitz constant: it mixes the rows"),
+        (nn.CELU(-1.0), "no Lipschitz constant is known of CELU"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            lipschitz_bound(layer, (6,))
+
+
+def test_a_hook_may_change_what_a_module_computes_so_it_has_no_bound() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    net[1].register_forward_hook(lambda module, inputs, y: 3 * y)
+    found = largest_slope(net, normal(20, 2), steps=2)
+    assert found.upper == math.inf
+    assert "ReLU at '1' has hooks" in repr(found)
+    assert lipschitz_bound(net, constants={"1": 3.0}) >= found.lower * (1 - 1e-12)
+    net.forward = lambda x: 5 * x  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="no Lipschitz constant is known of Sequential"):
+        lipschitz_bound(net)
+
+
+def test_branches_of_different_shapes_make_no_sum() -> None:
+    uneven = Sum(nn.Linear(2, 1), nn.Linear(2, 16))
+    with pytest.raises(ValueError, match=r"give \(4, 1\) and \(4, 16\)"):
+        uneven(torch.zeros(4, 2))
+    with pytest.raises(ValueError, match=r"Sum at '1' give \[\(1,\), \(16,\)\]; give them outputs of one shape"):
+        lipschitz_bound(nn.Sequential(nn.Linear(2, 2), uneven))
+
+
+def test_a_kink_makes_no_slope_steeper_than_the_function() -> None:
+    net = nn.Sequential(nn.Linear(1, 4), nn.ReLU(), nn.Linear(4, 1))  # relu(x+1) - relu(x) + relu(-x) - relu(-x-1) - 1
+    for p, values in zip(net.parameters(), ([1.0, 1, -1, -1], [1.0, 0, 0, -1], [1.0, -1, 1, -1], [0.0]), strict=True):
+        p.data.copy_(torch.tensor(values).view_as(p))
+    x = torch.linspace(-3, 3, 7)[:, None]
+    assert len(net(x).unique()) == 1
+    for kept in (None, (-1.0, 0.0)):  # a box ends the search at kinks
+        found = largest_slope(net, x, box=kept)
+        assert (found.lower, found.on_points) == (0.0, 0.0)
+    right = largest_slope(nn.ReLU(), torch.zeros(1, 1), steps=0)
+    assert right.lower == 1.0  # of one side of its kink
+
+
+def test_a_layer_that_works_in_place_leaves_the_points_alone() -> None:
+    points = normal(5, 2)
+    before, W = points.clone(), torch.ones(1, 2)
+    net = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 1))
+    net[1].weight.data.copy_(W)
+    assert largest_slope(net, points, steps=20).lower == pytest.approx(math.sqrt(2), rel=1e-6)
+    assert torch.equal(points, before)
+
+
 def test_unknown_layers_are_named_and_take_a_constant_of_the_users() -> None:
     class Square(nn.ReLU):
         def forward(self, x: Tensor) -> Tensor:
             return x * x
 
-    net = nn.Sequential(Scale(2.0), Square(), nn.LayerNorm(2))
+    net = nn.Sequential(Scale(2.0), Square(), nn.Softmax(1))
     with pytest.raises(ValueError, match="no Lipschitz constant is known of Square at '1'"):
         lipschitz_bound(net, (2,))
-    with pytest.raises(ValueError, match="LayerNorm at '2'"):
+    with pytest.raises(ValueError, match="Softmax at '2'"):
         lipschitz_bound(net, (2,), constants={"1": 5.0})
     assert lipschitz_bound(net, (2,), constants={"1": 5.0, "2": 3.0}) == 30.0
     with pytest.raises(ValueError, match=r"\['3'\], which are no submodules"):
         lipschitz_bound(net, (2,), constants={"3": 1.0})
+    for wrong in (-2.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="a finite number >= 0"):
+            lipschitz_bound(net, (2,), constants={"1": 5.0, "2": wrong})
+    with pytest.raises(TypeError, match="the constant of '1' is 'a'"):
+        lipschitz_bound(net, (2,), constants={"1": "a"})  # type: ignore[dict-item]
     found = largest_slope(net[:2], torch.ones(1, 2), steps=1)
     assert found.upper == math.inf
     assert "Square" in repr(found)
@@ -357,3 +447,5 @@ def test_bad_questions_are_answered_with_what_is_needed() -> None:
         lipschitz_bound(nn.Conv2d(2, 1, 3))
     with pytest.raises(ValueError, match="rows of points"):
         largest_slope(nn.Linear(2, 1), torch.zeros(2))
+    with pytest.raises(ValueError, match="2 of 3 points are not finite"):
+        largest_slope(nn.Linear(2, 1), torch.tensor([[0.0, 0.0], [math.nan, 0.0], [0.0, math.inf]]))

@@ -291,9 +291,22 @@ def test_smoothing_with_sharp_labels_is_the_base_and_keeps_the_generator() -> No
     for wrong in ({"real": 1.1}, {"fake": -0.1}, {"real": 0.2, "fake": 0.2}, {"real": float("nan")}):
         with pytest.raises(ValueError, match="0 <= fake < real <= 1"):
             smoothed(**wrong)
+    with pytest.raises(TypeError, match="real is 'a'; give a number"):
+        smoothed(real="a")
+    with pytest.raises(TypeError, match="b is None; give a number"):
+        least_squares_with(0, None, 1)  # type: ignore[arg-type]
+    assert smoothed(real=torch.tensor(0.75)).name == smoothed(real=0.75).name
     for base in ("hinge", "relativistic", feature_matching("1"), smoothed()):
         with pytest.raises(ValueError, match="cross-entropy"):
             smoothed(base)
+
+
+def test_where_both_densities_vanish_no_discriminator_is_better_than_another() -> None:
+    nothing = torch.zeros(1, dtype=DOUBLE)
+    levels = {name: loss.optimal_logit(nothing, nothing) for name, loss in LOSSES.items() if loss.optimal_logit}
+    levels |= {"smoothed": smoothed().optimal_logit(nothing, nothing)}
+    assert {name for name, D in levels.items() if not D.isnan()} == {"hinge", "fgan_total_variation"}
+    assert all(levels[name] == 0 for name in ("hinge", "fgan_total_variation"))
 
 
 # --- names

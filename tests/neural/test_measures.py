@@ -89,11 +89,19 @@ def test_unequal_modes_are_judged_by_their_own_shares() -> None:
     assert mode_coverage(data, asked, weights=(1, 1)).kl == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
 
 
+def test_modes_of_a_tensor_are_counted_with_its_std() -> None:
+    x = torch.tensor([[0.0], [0.1], [5.0], [9.0]])
+    found = mode_coverage(from_tensor(x, modes=[[0.0], [5.0]], std=0.5), x)
+    assert (found.m5, found.high_quality, found.occupancy.tolist()) == (2, 0.75, [0.5, 0.5])
+
+
 def test_what_has_no_modes_or_is_not_finite_is_refused() -> None:
     with pytest.raises(ValueError, match="digits has no modes"):
         mode_coverage(digits(), digits().x)
     with pytest.raises(ValueError, match="spread"):
         mode_coverage(ring(std=0.0), ring().x)
+    with pytest.raises(ValueError, match="tensor has modes without a spread around them"):
+        mode_coverage(from_tensor(torch.zeros(4, 2), modes=[[0.0, 0.0]]), ring().x)
     with pytest.raises(ValueError, match="1 of 2 rows of samples are not finite"):
         mode_coverage(ring(), torch.tensor([[0.0, 1.0], [0.0, math.nan]]))
     with pytest.raises(ValueError, match="8 positive numbers"):
@@ -230,7 +238,11 @@ def test_classes_of_some_digits_are_those_digits(digit_net: FeatureNet) -> None:
     found = class_coverage(digit_net, digits().only(2, 5).x)
     assert found.histogram[[2, 5]].sum() > 0.97
     assert found.kl == pytest.approx(math.log(5), rel=0.05)
-    with pytest.raises(ValueError, match=r"this network needs \(n, 64\)"):
+    assert (
+        class_coverage(digit_net, digits().x[:50].numpy()).histogram.tolist()
+        == digit_net.histogram(digits().x[:50]).tolist()
+    )
+    with pytest.raises(ValueError, match=r"it must be \(n, 64\)"):
         class_coverage(digit_net, torch.zeros(5, 3))
 
 

@@ -75,6 +75,30 @@ def test_fading_in_is_linear_between_the_enlarged_and_the_new_picture(setting: d
         torch.testing.assert_close(pair.phase(k, alpha)[0](z), (1 - alpha) * old + alpha * new)
 
 
+def test_pictures_fade_in_before_the_output_and_not_after() -> None:
+    z, linear = normal(4, 6), pair_of(output=None)
+    s = [linear.phase(1, alpha)[0](z) for alpha in (0.0, 1.0)]
+    faded = pair_of(output="tanh").phase(1, 0.25)[0](z)
+    torch.testing.assert_close(faded, torch.tanh(0.75 * s[0] + 0.25 * s[1]))
+    assert (faded - 0.75 * s[0].tanh() - 0.25 * s[1].tanh()).abs().max() > 1e-4
+
+
+def test_at_alpha_zero_exactly_the_newest_parts_stand_still() -> None:
+    pair = pair_of(activation="tanh")
+    data = from_tensor(normal(64, 64), name="pictures")
+    data = Dataset("pictures", data.x, image_shape=(8, 8))
+    gan = GAN(*pair.phase(1, 0.0), data=pair.data(data, 1, 0.0), dtype=torch.float64)
+    v = gan.field("neural")(gan.initial())
+    names = [
+        f"{role} {name}"
+        for role, m in zip("GD", (gan.generator, gan.discriminator), strict=True)
+        for name, _ in m.named_parameters()
+    ]
+    pieces = [p for net in gan.split(v) for p in net]
+    idle = {name for name, piece in zip(names, pieces, strict=True) if not piece.any()}
+    assert idle == {name for name in names if ".1." in name}
+
+
 @every_setting
 def test_phases_have_doubling_shapes_and_one_logit_per_row(setting: dict[str, Any]) -> None:
     pair = pair_of(**setting)

@@ -146,6 +146,9 @@ def test_impossible_layers_are_refused() -> None:
         MinibatchStandardDeviation(2)(torch.zeros(5, 3))
     with pytest.raises(ValueError, match="at least 1"):
         MinibatchStandardDeviation(0)
+    with pytest.raises(ValueError, match=r"shape \(6, 5, 3\).*pictures=True"):
+        MinibatchStandardDeviation()(torch.zeros(6, 5, 3))
+    assert MinibatchStandardDeviation(pictures=True)(torch.zeros(6, 5, 3)).shape == (7, 5, 3)
     with pytest.raises(ValueError, match="eps is 0"):
         MinibatchStandardDeviation(eps=0.0)
     with pytest.raises(ValueError, match="at least 1"):

@@ -14,6 +14,7 @@ import gamedyn as gd
 from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.data import from_tensor, ring
 from gamedyn.neural.gan import GAN
+from gamedyn.neural.instance_noise import InstanceNoise
 from gamedyn.neural.losses import GANLoss
 from gamedyn.neural.networks import mlp_discriminator, mlp_generator
 from gamedyn.neural.penalties.base import Penalty
@@ -331,6 +332,13 @@ def test_every_step_of_training_keeps_the_discriminator_clipped(method: Any) -> 
     assert float(at[:, g.slice].abs().max()) > 0.05
 
 
+def test_numbers_of_numpy_and_torch_become_plain_ones() -> None:
+    for number in (np.float32(0.5), np.float64(0.5), np.array(0.5), torch.tensor(0.5)):
+        assert repr(R1(number)) == "R1(gamma=0.5)"
+        assert repr(InstanceNoise(number)) == "InstanceNoise(sigma=0.5, vanish=None)"
+    assert repr(GradientPenalty(target=np.int64(0))) == "GradientPenalty(weight=10.0, target=0, one_sided=False)"
+
+
 def test_bad_numbers_are_refused_by_name() -> None:
     for make, message in (
         (lambda: R1(-0.1), "R1: gamma is -0.1; give a finite number >= 0"),
@@ -343,6 +351,13 @@ def test_bad_numbers_are_refused_by_name() -> None:
             make()
     for make in (lambda: R1("1"), lambda: R1(True), lambda: GradientPenalty(one_sided=1)):  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="give"):
+            make()
+    for make in (
+        lambda: InstanceNoise("a"),
+        lambda: InstanceNoise(True),
+        lambda: R1(torch.ones((), requires_grad=True)),
+    ):
+        with pytest.raises(TypeError, match="give a number"):
             make()
     with pytest.raises(ValueError, match="needs random numbers"):
         GradientPenalty().cost(scene(torch.ones(2, dtype=DOUBLE)), None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from gamedyn.games.transformed import unwrap
+from gamedyn.neural.analysis.kinks import kinked_parts
 from gamedyn.stability.jacobian import GameJacobian
 from gamedyn.stability.rotation.rotation import mean_imaginary_share
 from gamedyn.stability.spectra.eigenvalues import Eigenvalues
@@ -66,6 +68,8 @@ class Spectrum:
         The training step at which it was taken.
     conditions : ndarray `(m,)` or None
         κ(λ), where asked for: beyond 1e4 an eigenvalue is ill-conditioned.
+    kinks : tuple of str
+        Layers and settings found at whose kinks v jumps, as "ReLU in generator".  J leaves these jumps out.
     """
 
     eigenvalues: np.ndarray
@@ -83,6 +87,7 @@ class Spectrum:
     name: str
     step: int | None = None
     conditions: np.ndarray | None = None
+    kinks: tuple[str, ...] = ()
 
     @property
     def imaginary_share(self) -> float:
@@ -111,6 +116,7 @@ class Spectrum:
         residuals, converged = np.array(record.pop("residuals")), np.array(record.pop("converged"), dtype=bool)
         conditions = record.pop("conditions", None)
         record["conditions"] = None if conditions is None else np.array(conditions)
+        record["kinks"] = tuple(record.pop("kinks", ()))
         return cls(eigenvalues, residuals, converged, **record)
 
     def __repr__(self) -> str:
@@ -132,6 +138,9 @@ class Spectrum:
             )
         if len(self.eigenvalues) > 20:
             lines.append(f"  ... and {len(self.eigenvalues) - 20} more")
+        if self.kinks:
+            note = f"J leaves out the kinks of {', '.join(self.kinks)}"
+            lines.append(f"  {textwrap.shorten(note, 118, placeholder=' ...')}")
         if self.missing:
             lines.append(
                 f"  {self.missing} of the {self.wanted} wanted eigenvalues did not converge; "
@@ -155,6 +164,11 @@ def spectrum(
     **options: Any,
 ) -> Spectrum:
     """Leading eigenvalues of the game Jacobian J = Dv at z, on the evaluation sample.
+
+    J is the derivative of v at z.  Where the networks have kinks (ReLU, leaky ReLU, maxima, `MinibatchDiscrimination`)
+    or the loss has (hinge), v jumps wherever a row of the sample crosses one.  J leaves the jumps out, and they do not
+    average out as rows grow: over a step v may change otherwise than J says, by tens of per cent.  `Spectrum.kinks`
+    names what was found, and `gamedyn.neural.kinks` measures it; with tanh, softplus, silu or gelu there is nothing.
 
     Parameters
     ----------
@@ -237,6 +251,7 @@ def spectrum(
         name=gan.name,
         step=step,
         conditions=found.conditions,
+        kinks=kinked_parts(gan),
     )
 
 

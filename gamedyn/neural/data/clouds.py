@@ -136,8 +136,6 @@ def mixture(
     centres = torch.as_tensor(modes, dtype=torch.float64)
     if centres.ndim != 2 or 0 in centres.shape or not bool(centres.isfinite().all()):
         raise ValueError(f"modes have shape {tuple(centres.shape)}; they must be (k, d) and finite.")
-    if len(centres.unique(dim=0)) < len(centres):
-        raise ValueError("two modes lie at one place: such a mode would be counted twice. Give it a larger weight.")
     return _mixture(name, centres, std, n, seed, _probabilities(weights, len(centres)))
 
 
@@ -160,6 +158,11 @@ def _mixture(
 ) -> Dataset:
     require_count("n", n)
     require_length("std", std, zero=True)
+    if len(modes.unique(dim=0)) < len(modes):
+        raise ValueError(
+            f"{name}: two modes lie at one place: such a mode would be counted twice. Use `mixture` with a larger "
+            f"weight of it."
+        )
     generator = torch.Generator().manual_seed(seed)
     if weights is None:
         labels = torch.randint(len(modes), (n,), generator=generator)

@@ -8,11 +8,13 @@ Every draw comes from a seed or a generator that the caller gives.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+
+from gamedyn.neural.data.checks import as_number, require_length
 
 __all__ = ["Dataset", "from_tensor"]
 
@@ -77,6 +79,9 @@ class Dataset:
 
     def _check_companions(self) -> None:
         n, d = self.x.shape
+        for what, t in (("labels", self.labels), ("modes", self.modes)):
+            if t is not None and not isinstance(t, torch.Tensor):
+                raise TypeError(f"{self.name}: {what} are {type(t).__name__}; they must be a tensor. See from_tensor.")
         if self.labels is not None and (self.labels.shape != (n,) or self.labels.is_floating_point()):
             given = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
             raise ValueError(f"{self.name}: labels are {given}; they must be integers of shape ({n},), one per row.")
@@ -87,6 +92,8 @@ class Dataset:
             )
         if self.log_density is not None and not callable(self.log_density):
             raise TypeError(f"{self.name}: log_density is {type(self.log_density).__name__}; it must be callable.")
+        if self.std is not None:
+            require_length(f"{self.name}: std", self.std, zero=True)
         if self.modes is not None and (self.modes.ndim != 2 or self.modes.shape[1] != d):
             raise ValueError(f"{self.name}: modes have shape {tuple(self.modes.shape)}; it must be (k, {d}).")
 
@@ -196,8 +203,9 @@ def from_tensor(
     x: torch.Tensor,
     *,
     name: str = "tensor",
-    labels: torch.Tensor | None = None,
-    modes: torch.Tensor | None = None,
+    labels: torch.Tensor | Sequence[int] | None = None,
+    modes: torch.Tensor | Sequence[Sequence[float]] | None = None,
+    std: float | None = None,
     log_density: Callable[[torch.Tensor], torch.Tensor] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Dataset:
@@ -208,8 +216,8 @@ def from_tensor(
     x : torch.Tensor
         (n,) numbers, (n, d) points, (n, h, w) or (n, c, h, w) pictures, channels first. Values are kept: scale
         pictures to [-1, 1] yourself.
-    name, labels, modes, log_density
-        As in `Dataset`.
+    name, labels, modes, std, log_density
+        As in `Dataset`; labels and modes also as lists or arrays. Modes are counted only where std is given.
     dtype : torch.dtype
         Of the copy, float32 by default.
 
@@ -234,8 +242,9 @@ def from_tensor(
     return Dataset(
         name,
         flat,
-        labels,
+        None if labels is None else torch.as_tensor(labels).clone(),
         tuple(x.shape[1:]) if x.ndim > 2 else None,
-        modes=modes if modes is None else modes.detach().to(dtype, copy=True),
+        modes=None if modes is None else torch.as_tensor(modes).detach().to(dtype, copy=True),
+        std=std if std is None else as_number(f"{name}: std", std),
         log_density=log_density,
     )

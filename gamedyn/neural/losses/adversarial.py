@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from gamedyn.neural.data.checks import as_number
 from gamedyn.neural.losses.base import GANLoss
 
 __all__ = [
@@ -153,8 +154,8 @@ def least_squares_with(a: float, b: float, c: float) -> GANLoss:
 
     Raises
     ------
-    ValueError
-        If a = b: D could not tell anything.
+    TypeError, ValueError
+        Labels that are no numbers, or a = b: D could not tell anything.
 
     References
     ----------
@@ -165,6 +166,7 @@ def least_squares_with(a: float, b: float, c: float) -> GANLoss:
     >>> least_squares_with(-1, 1, 0)
     GANLoss(least_squares(-1, 1, 0): p_G = p_data, D = 0, cost_D = 1, cost_G = 0)
     """
+    a, b, c = (as_number(name, value) for name, value in (("a", a), ("b", b), ("c", c)))
     if a == b:
         raise ValueError(
             f"a and b are both {a}; give D two different labels, a for G(z) and b for data, such as 0 and 1"

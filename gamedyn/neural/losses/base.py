@@ -42,7 +42,8 @@ class GANLoss:
         Whether cost_G + cost_D does not depend on the generator, so that the field v is that of a zero-sum game.
     optimal_logit : callable, optional
         Densities p, q of the data and of G(z), of any one shape -> the D that minimises cost_D when it is free at
-        every point; None if there is none, or none in closed form.
+        every point; None if there is none, or none in closed form.  Where p = q = 0, also by underflow, every D is
+        best and what comes back means nothing: nan for all but "hinge" and total variation, which give sign(0) = 0.
     layers : tuple of str
         Submodules of D whose outputs the costs ask for, as in `named_modules`.
 

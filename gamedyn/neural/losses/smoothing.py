@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from gamedyn.neural.data.checks import as_number
 from gamedyn.neural.losses.adversarial import cross_entropy
 from gamedyn.neural.losses.base import GANLoss
 from gamedyn.neural.losses.table import as_loss
@@ -45,8 +46,8 @@ def smoothed(base: str | GANLoss = "non_saturating", *, real: float = 0.9, fake:
 
     Raises
     ------
-    ValueError
-        Labels out of range, or a base whose D does not pay the cross-entropy.
+    TypeError, ValueError
+        Labels that are no numbers or out of range, or a base whose D does not pay the cross-entropy.
 
     References
     ----------
@@ -64,6 +65,7 @@ def smoothed(base: str | GANLoss = "non_saturating", *, real: float = 0.9, fake:
             f"the base is {loss.name!r}; labels are smoothed in the cross-entropy, so give 'saturating' or "
             f"'non_saturating' (and smooth the base of feature matching: feature_matching(layer, smoothed(...)))"
         )
+    real, fake = as_number("real", real), as_number("fake", fake)
     if not 0 <= fake < real <= 1:
         raise ValueError(f"real = {real} and fake = {fake}; labels are probabilities with 0 <= fake < real <= 1")
     mean = torch.tensor((real + fake) / 2, dtype=torch.float64)

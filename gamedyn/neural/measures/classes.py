@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gamedyn.neural.measures.features import FeatureNet
-from gamedyn.neural.measures.rows import divergence_from
+from gamedyn.neural.measures.rows import as_rows, divergence_from
 
 __all__ = ["ClassCoverage", "class_coverage"]
 
@@ -63,7 +63,7 @@ class ClassCoverage:
         return "\n".join(lines)
 
 
-def class_coverage(net: FeatureNet, samples: Tensor) -> ClassCoverage:
+def class_coverage(net: FeatureNet, samples: Tensor | np.ndarray) -> ClassCoverage:
     """Count the classes among samples `(n, d)`: a class is shown if it has at least 1 % of them.
 
     A classifier names a class for everything, noise included: read the histogram together with a distance, or with
@@ -88,6 +88,5 @@ def class_coverage(net: FeatureNet, samples: Tensor) -> ClassCoverage:
           2   24.1%     0.0%
           3   25.1%    49.6%  ##############################
     """
-    if not bool(samples.isfinite().all()):
-        raise ValueError("the samples are not finite. Has the run diverged?")
-    return ClassCoverage(net.name, len(samples), net.classes, net.shares, net.histogram(samples))
+    rows = as_rows("samples", samples, net.network.in_features)
+    return ClassCoverage(net.name, len(rows), net.classes, net.shares, net.histogram(rows))

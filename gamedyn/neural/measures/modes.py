@@ -88,7 +88,7 @@ def mode_coverage(data: Dataset, samples: Tensor | np.ndarray, weights: Sequence
     Parameters
     ----------
     data : Dataset
-        With `modes` and `std`: `ring`, `grid`, `line`, `mixture`, `gaussians_1d`.
+        With `modes` and `std`: `ring`, `grid`, `line`, `mixture`, `gaussians_1d`, `from_tensor(x, modes=..., std=...)`.
     samples : Tensor or ndarray `(n, d)`
         2500 make a share of 1/8 known to 0.7 %.
     weights : sequence of float, optional
@@ -122,8 +122,11 @@ def mode_coverage(data: Dataset, samples: Tensor | np.ndarray, weights: Sequence
          3    25.0%     0.0%     0.0%
     """
     if data.modes is None or not data.std:
-        lacks = "modes" if data.modes is None else f"a spread around its modes (std is {data.std})"
-        raise ValueError(f"{data.name} has no {lacks}. Modes are counted on ring, grid, line, mixture, gaussians_1d.")
+        lacks = "has no modes" if data.modes is None else f"has modes without a spread around them (std is {data.std})"
+        raise ValueError(
+            f"{data.name} {lacks}. Modes are counted on ring, grid, line, mixture, gaussians_1d with std > 0, and on "
+            f"from_tensor(x, modes=..., std=...)."
+        )
     x = as_rows("samples", samples, data.dim)
     modes = data.modes.to(x)
     k = len(modes)

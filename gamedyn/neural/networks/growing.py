@@ -1,7 +1,10 @@
 """Progressive growing: small pictures first, then twice the size, the parameters carried over [1]_.
 
     phase k:   G_k : R^latent -> R^(c h_k w_k),   D_k : R^(c h_k w_k) -> R,   h_k = h / 2^(K - 1 - k)
-    fading in: G_k = (1 - a) up(G_(k-1)) + a new_k                                          (1)
+    fading in: G_k = out((1 - a) up(s_(k-1)) + a s_k)                                       (1)
+
+s_j is the picture of phase j before `out`, the output (tanh, sigmoid or none): mixed is what goes into it.  Data are
+mixed as they are, so that half-way a generator of tanh mixes in another way than its data.
 
 Every pair (k, a) is a game of its own: a is a constant of it, not a clock that runs in the networks, so the field
 stays a function of the parameters and its spectrum can be taken in every phase.
@@ -93,7 +96,8 @@ class Growing:
             0 to K - 1.
         alpha : float
             a in [0, 1]: with 0 the pictures are those of phase k - 1, enlarged; with 1 all of them is new. Phase 0
-            has nothing to fade in.
+            has nothing to fade in. At 0 exactly nothing depends on the newest parts: v is 0 there, and J has as many
+            rows and columns of zeros.
 
         Raises
         ------

@@ -21,7 +21,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
     "softplus": nn.Softplus,
 }
-"""Activations by name. The last four are smooth: with relu the game Jacobian jumps between linear pieces."""
+"""Activations by name. The last four are smooth; with the first two the field v jumps, which J leaves out."""
 
 _OUTPUTS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 _INITS = ("default", "orthogonal", "normal")

@@ -29,6 +29,10 @@ class MinibatchDiscrimination(nn.Module):
     not depend on the size of the batch, so that a network trained on 64 rows can be analysed on 512. A row alone has
     o = 0. Equal rows, where |.| has a kink, have the derivative 0, the mean of both sides; all derivatives are finite.
 
+    |.| has a kink wherever two rows agree in one entry of M, n(n - 1) B C / 2 surfaces, and v jumps on each. J is the
+    derivative between them and leaves the jumps out, also in a network of smooth activations: see
+    `gamedyn.neural.kinks`. `MinibatchStandardDeviation` has none.
+
     One evaluation holds n^2 B C numbers.
 
     Parameters
@@ -79,7 +83,8 @@ class MinibatchStandardDeviation(nn.Module):
 
         s = mean over features of sqrt(var over rows + eps);   (n, f) -> (n, f + 1),   (n, c, h, w) -> (n, c + 1, h, w)
 
-    Equal rows give s = sqrt(eps) with derivative 0: finite, unlike that of sqrt at 0.
+    Equal rows give s = sqrt(eps) with derivative 0: finite, unlike that of sqrt at 0. (n, T, f) could be n sequences or
+    one picture, and is refused unless `pictures` says which.
 
     Parameters
     ----------
@@ -87,11 +92,13 @@ class MinibatchStandardDeviation(nn.Module):
         Rows among which the variance is taken, in the order of the batch; by default all. A batch with more rows
         must be a multiple of it.
     eps : float
+    pictures : bool
+        The rows are pictures (c, h, w); one of them may come without a batch axis.
 
     Raises
     ------
     ValueError
-        Upon evaluation, if the rows do not fill the groups.
+        Upon evaluation, if the rows do not fill the groups, or have three axes without being declared pictures.
 
     References
     ----------
@@ -105,15 +112,20 @@ class MinibatchStandardDeviation(nn.Module):
             [-1.0000,  1.0000,  1.5000]])
     """
 
-    def __init__(self, group: int | None = None, *, eps: float = 1e-8) -> None:
+    def __init__(self, group: int | None = None, *, eps: float = 1e-8, pictures: bool = False) -> None:
         super().__init__()
         if group is not None:
             (group,) = sizes_of("group", (group,), at_least=1)
         if not eps > 0:
             raise ValueError(f"eps is {eps}; it must be > 0, or the derivative is not finite where rows are equal.")
-        self.group, self.eps = group, eps
+        self.group, self.eps, self.pictures = group, eps, pictures
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 3 and not self.pictures:
+            raise ValueError(
+                f"the input has shape {tuple(x.shape)}; give rows (n, f) or pictures (n, c, h, w). For one picture "
+                f"(c, h, w) say MinibatchStandardDeviation(pictures=True)."
+            )
         if x.ndim in (1, 3):  # one row or one picture without a batch axis
             return self(x[None])[0]
         n = len(x)
@@ -138,7 +150,7 @@ def minibatch_layer(kind: str | None, features: int, *, flat: bool) -> tuple[lis
     if kind not in (None, *MINIBATCH):
         raise ValueError(f"There is no minibatch layer {kind!r}; use None, {', '.join(MINIBATCH)}.")
     if kind == "standard_deviation":
-        return [MinibatchStandardDeviation()], 1
+        return [MinibatchStandardDeviation(pictures=not flat)], 1
     if kind == "discrimination" and flat:
         layer = MinibatchDiscrimination(features)
         return [layer], layer.out_features

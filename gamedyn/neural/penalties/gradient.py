@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
+from gamedyn.neural.data.checks import as_number
 from gamedyn.neural.penalties.base import Penalty
 
 if TYPE_CHECKING:
@@ -240,17 +241,18 @@ class DRAGAN(Penalty):
 
 
 def refuse_negative(penalty: Penalty) -> None:
-    """Refuse numbers that are negative or not finite, and switches that are no bool."""
+    """Refuse numbers that are negative or not finite, and switches that are no bool; make numbers Python's own."""
     name = type(penalty).__name__
     for f in fields(penalty):  # type: ignore[arg-type]  # every subclass is a dataclass
         value = getattr(penalty, f.name)
         if isinstance(f.default, bool):
             if not isinstance(value, bool):
                 raise TypeError(f"{name}: {f.name} is {value!r}; give True or False")
-        elif isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{name}: {f.name} is {value!r}; give a number >= 0")
-        elif not 0 <= value < math.inf:
+            continue
+        number = as_number(f"{name}: {f.name}", value)
+        if not 0 <= number < math.inf:
             raise ValueError(f"{name}: {f.name} is {value!r}; give a finite number >= 0")
+        object.__setattr__(penalty, f.name, number)
 
 
 def _drawn(penalty: Penalty, noise: Tensor | None) -> Tensor:

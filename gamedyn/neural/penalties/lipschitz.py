@@ -17,33 +17,21 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
-from gamedyn.neural.networks import Network, Scale
-from gamedyn.neural.penalties.spectral import LinearMap, linear_map, pair
+from gamedyn.neural.data.checks import as_number
+from gamedyn.neural.networks import Network
+from gamedyn.neural.penalties.layer_constants import constant_of
+from gamedyn.neural.penalties.spectral import LinearMap, linear_map
 
 __all__ = ["LayerBound", "NoBound", "Residual", "Sum", "lipschitz_bound", "operator_norm"]
 
 DENSE_LIMIT = 1024  # smaller side of a map up to which its Gram matrix is formed
-_SILU_AT = 2.399357280515468  # x tanh(x/2) = 2, where silu is steepest
-_SLOPES: dict[type[nn.Module], float] = {
-    nn.Identity: 1.0,
-    nn.Flatten: 1.0,
-    nn.Unflatten: 1.0,
-    nn.PixelShuffle: 1.0,
-    nn.PixelUnshuffle: 1.0,
-    nn.Dropout: 1.0,  # evaluated; in training it is refused
-    nn.ReLU: 1.0,
-    nn.ReLU6: 1.0,
-    nn.Hardtanh: 1.0,
-    nn.Tanh: 1.0,
-    nn.Softplus: 1.0,
-    nn.Softsign: 1.0,
-    nn.LogSigmoid: 1.0,
-    nn.Sigmoid: 0.25,
-    nn.SiLU: 0.5 + _SILU_AT / 4,
-}
 _LINEAR = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
-_CHANNELWISE = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Upsample, nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d)
+_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Upsample)
+_CHANNELWISE = (*_POOLS, nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d, nn.CircularPad2d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+_ONE_SHAPE = "give them outputs of one shape"
 
 
 class NoBound(ValueError):
@@ -52,6 +40,11 @@ class NoBound(ValueError):
 
 class Sum(nn.Module):
     """x ↦ Σᵢ fᵢ(x): its Lipschitz constant is at most the sum of theirs, and two 1-Lipschitz branches attain 2.
+
+    Raises
+    ------
+    ValueError
+        No branch, or, upon evaluation, branches whose outputs differ in shape.
 
     Examples
     --------
@@ -68,6 +61,9 @@ class Sum(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         first, *others = (branch(x) for branch in self.branches)
         for y in others:
+            if y.shape != first.shape:
+                # added by broadcasting, f + g would repeat the smaller and be steeper than L(f) + L(g)
+                raise ValueError(f"the branches of a sum give {tuple(first.shape)} and {tuple(y.shape)}; {_ONE_SHAPE}")
             first = first + y
         return first
 
@@ -154,8 +150,9 @@ def lipschitz_bound(
 
     Raises
     ------
-    ValueError
-        For a layer of which no constant is known, with its name, and for layers in training that mix rows or draw.
+    TypeError, ValueError
+        For a layer of which no constant is known, with its name, for modules with hooks, which may change what they
+        compute, for layers in training that mix rows or draw, and for constants that are no finite numbers >= 0.
 
     Examples
     --------
@@ -174,6 +171,9 @@ def bound_of(
     names = {name for name, _ in module.named_modules()}
     if unknown := sorted(set(constants) - names):
         raise ValueError(f"constants names {unknown}, which are no submodules; there are {sorted(names - {''})}")
+    constants = {name: as_number(f"the constant of '{name}'", value) for name, value in constants.items()}
+    if bad := {name: value for name, value in constants.items() if not 0 <= value < math.inf}:
+        raise ValueError(f"constants are {bad}; a Lipschitz constant is a finite number >= 0")
     rows: list[LayerBound] = []
     probe = copy.deepcopy(module).double()
     if shape is None and isinstance(width := getattr(module, "in_features", None), int):
@@ -191,6 +191,9 @@ def _walk(
 ) -> tuple[float, _Shape]:
     """The bound of a module on inputs of a shape, and the shape of its outputs."""
     prefix = f"{name}." if name else ""
+    if name not in constants and (module._forward_hooks or module._forward_pre_hooks):
+        refuse_moving(module, name)  # which has the better advice where a hook renews a weight
+        raise NoBound(f"{_where(module, name)} has hooks, which may change what it computes; remove them")
     known = name not in constants and _has_known_forward(module)
     if known and isinstance(module, Network):
         return _walk(module.layers, shape, f"{prefix}layers", constants, rows)
@@ -202,6 +205,9 @@ def _walk(
         return product, shape
     if known and isinstance(module, Sum):
         pairs = [_walk(b, shape, f"{prefix}branches.{k}", constants, rows) for k, b in enumerate(module.branches)]
+        shapes = {after for _, after in pairs if after is not None}
+        if len(shapes) > 1:
+            raise ValueError(f"the branches of {_where(module, name)} give {sorted(shapes)}; {_ONE_SHAPE}")
         total = sum(constant for constant, _ in pairs)
         rows.append(LayerBound(name, type(module).__name__, total))
         return total, pairs[-1][1]
@@ -211,8 +217,7 @@ def _walk(
 
 
 def _layer_bound(layer: nn.Module, shape: _Shape, name: str) -> float:
-    kind = type(layer)
-    where = f"{kind.__name__} at '{name}'" if name else kind.__name__
+    where = _where(layer, name)
     refuse_moving(layer, name)
     if not _has_known_forward(layer):
         raise NoBound(_no_constant(where, name))
@@ -229,13 +234,20 @@ def _layer_bound(layer: nn.Module, shape: _Shape, name: str) -> float:
         assert layer.running_var is not None
         scale = 1.0 if layer.weight is None else layer.weight.abs()
         return float((scale / (layer.running_var + layer.eps).sqrt()).max())
-    slope = _slope_of(layer)
-    if slope is None:
-        raise NoBound(_no_constant(where, name))
-    return slope
+    constant = constant_of(layer)
+    if isinstance(constant, str):
+        raise NoBound(_no_constant(where, name, constant))
+    return constant
 
 
-def _no_constant(where: str, name: str) -> str:
+def _where(module: nn.Module, name: str) -> str:
+    kind = type(module).__name__
+    return f"{kind} at '{name}'" if name else kind
+
+
+def _no_constant(where: str, name: str, why: str = "") -> str:
+    if why:
+        return f"{where} has no Lipschitz constant: {why}"
     return (
         f"no Lipschitz constant is known of {where}; pass constants={{'{name}': ...}} if you know one, or build the "
         f"network of nn.Sequential, Sum and Residual"
@@ -244,29 +256,10 @@ def _no_constant(where: str, name: str) -> str:
 
 def _has_known_forward(layer: nn.Module) -> bool:
     # a user's subclass may compute something else; parametrized layers are subclasses that do not
+    if "forward" in vars(layer):
+        return False
     owner = next(kind for kind in type(layer).__mro__ if "forward" in vars(kind))
     return owner.__module__.startswith(("torch.nn.", "gamedyn."))
-
-
-def _slope_of(layer: nn.Module) -> float | None:
-    """The largest slope of an activation, or the constant of a layer without weights."""
-    if type(layer) in _SLOPES:
-        return _SLOPES[type(layer)]
-    if isinstance(layer, Scale):
-        return abs(layer.factor)
-    if isinstance(layer, nn.LeakyReLU):
-        return max(1.0, abs(layer.negative_slope))
-    if isinstance(layer, nn.PReLU):
-        return max(1.0, float(layer.weight.abs().max()))
-    if isinstance(layer, nn.ELU):
-        return max(1.0, abs(layer.alpha))
-    if isinstance(layer, nn.GELU) and layer.approximate == "none":
-        return 0.5 * (1 + math.erf(1.0)) + math.exp(-1.0) / math.sqrt(math.pi)  # at √2
-    if isinstance(layer, nn.MaxPool2d):
-        rules = zip(*(pair(r) for r in (layer.kernel_size, layer.stride, layer.dilation)), strict=True)
-        # how many windows see one pixel, at most
-        return math.sqrt(math.prod(math.ceil(k / s) if d == 1 else k for k, s, d in rules))
-    return None
 
 
 class _Channelwise(LinearMap):
@@ -310,7 +303,7 @@ def _shape_after(layer: nn.Module, shape: _Shape) -> _Shape:
 
 
 def refuse_moving(layer: nn.Module, name: str = "") -> None:
-    where = f"{type(layer).__name__} at '{name}'" if name else type(layer).__name__
+    where = _where(layer, name)
     if isinstance(layer, nn.modules.batchnorm._BatchNorm) and (layer.training or layer.running_var is None):
         raise ValueError(f"{where} mixes the rows of a batch, so no row has a slope; call .eval() on the module")
     if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.training and layer.p > 0:

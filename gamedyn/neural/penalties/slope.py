@@ -20,6 +20,9 @@ from gamedyn.neural.penalties.lipschitz import LayerBound, NoBound, bound_of, re
 
 __all__ = ["Lipschitz", "largest_slope"]
 
+HAIR = 1e-9  # far above the rounding of a sum of thousands of terms, far below what bends a network
+AGREEMENT = 1e-7  # of the slopes at a point and beside it, where there is no kink
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lipschitz:
@@ -79,7 +82,9 @@ def largest_slope(
 
         x ← P(x + r ∇‖∂f(x)‖₂ / ‖∇‖∂f(x)‖₂‖), kept where the slope has grown; r doubles then, and halves otherwise
 
-    Where the slope has no gradient, as between the kinks of a ReLU network, the direction is random.
+    Where the slope has no gradient, as between the kinks of a ReLU network, the direction is random.  At a kink the
+    derivative that automatic differentiation gives may be larger than any slope of the function, so every slope is
+    taken a hair, 1e-9, beside the point.
 
     Parameters
     ----------
@@ -103,7 +108,7 @@ def largest_slope(
     Raises
     ------
     ValueError
-        Points that are no rows, or layers in training whose output depends on more than one row.
+        Points that are no rows or not finite, or layers in training whose output depends on more than one row.
 
     Examples
     --------
@@ -120,14 +125,20 @@ def largest_slope(
         )
     for name, layer in module.named_modules():
         refuse_moving(layer, name)
+    if lost := int((~points.isfinite()).flatten(1).any(1).sum()):
+        raise ValueError(f"{lost} of {len(points)} points are not finite; give largest_slope finite ones")
     f = copy.deepcopy(module).double().requires_grad_(False)
     x = points.detach().double()
-    slopes = torch.cat([_slopes(f, chunk)[0] for chunk in x.split(1024)])
+    slopes = torch.cat([_slopes(f, _beside(chunk))[0] for chunk in x.split(1024)])
     best = slopes.topk(min(starts, len(x))).indices
     at, lower = _ascend(f, x[best], steps=steps, box=box, generator=torch.Generator().manual_seed(seed))
     on_points = float(slopes.max())
     if lower <= on_points:  # a box may have moved the starts away from the steepest point
         at, lower = x[slopes.argmax()], on_points
+    exact = float(_slopes(f, at[None])[0])
+    if abs(exact - lower) <= AGREEMENT * lower:  # no kink
+        on_points = exact if on_points == lower else on_points
+        lower = exact
     found = Lipschitz(lower, math.inf, at.flatten().cpu().numpy(), on_points, len(x), steps)
     try:
         upper, rows = bound_of(module, points.shape[1:], constants or {})
@@ -141,7 +152,7 @@ def _ascend(
 ) -> tuple[Tensor, float]:
     low, high = (-math.inf, math.inf) if box is None else box
     x = x.clamp(low, high)
-    slope, uphill = _slopes(f, x, gradient=True)
+    slope, uphill = _slopes(f, _beside(x), gradient=True)
     radius = torch.full_like(slope, 0.1 * float(x.abs().max().clamp(min=1.0)))
     wide = (-1, *[1] * (x.ndim - 1))
     for _ in range(steps):
@@ -150,7 +161,7 @@ def _ascend(
         direction = torch.where(flat.view(wide), random, uphill)
         direction = direction / direction.flatten(1).norm(dim=1).view(wide)
         trial = (x + radius.view(wide) * direction).clamp(low, high)
-        new, new_uphill = _slopes(f, trial, gradient=True)
+        new, new_uphill = _slopes(f, _beside(trial), gradient=True)
         better = new > slope
         x, uphill = (torch.where(better.view(wide), a, b) for a, b in ((trial, x), (new_uphill, uphill)))
         slope = torch.where(better, new, slope)
@@ -160,11 +171,17 @@ def _ascend(
     return x[k], float(slope[k])
 
 
+def _beside(x: Tensor) -> Tensor:
+    """Points a hair away, all in one direction that no kink of a network has reason to follow."""
+    direction = torch.rand(x.shape[1:], generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(x)
+    return x + HAIR * (1 + x.abs()) * direction
+
+
 def _slopes(f: nn.Module, x: Tensor, gradient: bool = False) -> tuple[Tensor, Tensor]:
     """‖∂f(x)‖₂ `(n,)` of every row, and its gradient in x."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        columns = f(x).flatten(1).unbind(1)
+        columns = f(x.clone()).flatten(1).unbind(1)
         rows = [
             torch.autograd.grad(y.sum(), x, create_graph=gradient, retain_graph=True, materialize_grads=True)[0]
             for y in columns

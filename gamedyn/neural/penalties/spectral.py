@@ -6,6 +6,9 @@ Nothing is remembered from one evaluation to the next, so a normalised network h
 convolution A_W is the map on images of the layer's own size ("true"), or the kernel as a matrix ("reshaped" [1]_),
 whose norm is smaller: σ_reshaped <= σ_true <= σ_reshaped √(⌈k_h/s_h⌉⌈k_w/s_w⌉) for a kernel k, a stride s, zero
 padding, no dilation, and images larger than the kernel; under the root stands how many windows see one pixel [2]_.
+The matrix is (channels out, channels in · k_h · k_w) for a convolution.  A transposed one is the transpose of a
+convolution from its outputs to its inputs, and has that one's matrix, (channels in, channels out · k_h · k_w): with in
+and out exchanged, as some programs take it, its norm bounds nothing.
 
 References
 ----------
@@ -24,6 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from gamedyn.neural.data.checks import as_number
 
 __all__ = ["EXACT_LIMIT", "LinearMap", "SpectralNormalization", "spectral_normalized"]
 
@@ -75,21 +80,18 @@ class LinearMap:
 
 
 class ReshapedKernel(LinearMap):
-    """The kernel of a convolution as a matrix (channels out, channels in · k_h · k_w)."""
+    """A kernel as a matrix (channels out, channels in · k_h · k_w), with in and out exchanged if it is transposed."""
 
     def __init__(self, layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
-        self.flip = isinstance(layer, nn.ConvTranspose2d)
-        rows, columns = self._matrix(layer.weight.detach()).shape
+        # a transposed convolution keeps its weight as the convolution does whose transpose it is
+        rows, columns = layer.weight.detach().flatten(1).shape
         super().__init__((columns,), (rows,))
 
     def apply(self, weight: Tensor, x: Tensor) -> Tensor:
-        return x @ self._matrix(weight).mT
+        return x @ weight.flatten(1).mT
 
     def transpose(self, weight: Tensor, y: Tensor) -> Tensor:
-        return y @ self._matrix(weight)
-
-    def _matrix(self, weight: Tensor) -> Tensor:
-        return weight.transpose(0, 1).flatten(1) if self.flip else weight.flatten(1)
+        return y @ weight.flatten(1)
 
 
 class Convolution(LinearMap):
@@ -301,6 +303,7 @@ def spectral_normalized(
     >>> [round(float(torch.linalg.matrix_norm(D.layers[k].weight.detach(), 2)), 5) for k in (0, 2)]
     [1.0, 1.0]
     """
+    bound = as_number("bound", bound)
     _check(bound, convolutions, method, iterations)
     result = copy.deepcopy(module)
     layers = _layers(result)
