@@ -50,6 +50,7 @@ class TorchField(Field):
     """
 
     world = "neural"
+    has_norms: bool | None = None  # among the operations of the costs; None where nobody has looked
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class TorchField(Field):
 
         self.check_second_order()
         create = torch.is_grad_enabled()
-        with torch.enable_grad(), twice_differentiable():  # two reverse passes: the transpose is linear in its seed
+        with torch.enable_grad(), self._differentiated():  # two reverse passes: the transpose is linear in its seed
             w = _variable(z)
             image = fn(w)
             seed = torch.zeros_like(image, requires_grad=True)
@@ -142,7 +143,7 @@ class TorchField(Field):
 
         self.check_second_order()
         create = torch.is_grad_enabled()
-        with torch.enable_grad(), twice_differentiable():
+        with torch.enable_grad(), self._differentiated():
             w = _variable(z)
             image = fn(w)
             with torch.set_grad_enabled(create):  # a seed that is not differentiated again needs no graph
@@ -211,21 +212,22 @@ class TorchField(Field):
             return u
         return u.new_tensor(self.geometry.along(*(a.detach().cpu().double().numpy() for a in (z, u))))
 
+    @contextmanager
+    def _differentiated(self) -> Iterator[None]:
+        """For passes that are differentiated again; looks at the first whether there are norms to replace."""
+        from gamedyn.games.plain_operations import twice_differentiable
+
+        with twice_differentiable(norms=self.has_norms is not False) as met:
+            yield
+        if self.has_norms is None:
+            self.has_norms = bool(met)
+
     def _costs(self, z: Tensor) -> Sequence[Tensor]:
         assert self.costs is not None
         costs = self.costs(z)
         if len(costs) != len(self.players):
             raise ValueError(f"{len(costs)} costs for {len(self.players)} players; return one scalar per player")
         return [c if c.requires_grad else c + z[:0].sum() for c in costs]  # a constant cost has gradient 0
-
-
-@contextmanager
-def twice_differentiable() -> Iterator[None]:
-    """Attention by plain operations: torch's fused kernels have no second derivative."""
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    with sdpa_kernel(SDPBackend.MATH):
-        yield
 
 
 def _variable(z: Tensor) -> Tensor:

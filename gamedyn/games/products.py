@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gamedyn.games.callable import twice_differentiable
+from gamedyn.games.plain_operations import twice_differentiable
 from gamedyn.games.recorded import NotRecordable, RecordedMap
 
 __all__ = ["PRODUCTS", "ProductCost", "RetainedJacobian", "refuse_random"]

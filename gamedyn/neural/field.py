@@ -42,6 +42,7 @@ class GANField(TorchField):
     """
 
     keeps_samples = False
+    has_norms = False  # networks look after theirs
 
     def __init__(self, gan: GAN, sample: Sample) -> None:
         super().__init__(gan.players, self.all_costs, project=gan.project if gan.is_constrained else None)
@@ -68,18 +69,25 @@ class GANField(TorchField):
         return self._moved(z, tuple(range(len(self.players))))
 
     def check_second_order(self) -> None:
-        """Refuse weight norm.
+        """Refuse weight norm, and norms in scripted modules.
 
         Raises
         ------
         ValueError
-            torch's second derivative of its fused weight normalisation is wrong (`torch.autograd.gradgradcheck` fails).
+            torch's second derivative of its fused weight normalisation is wrong (`torch.autograd.gradgradcheck` fails),
+            and so is the third one of its other norms, which penalties on slopes and unrolling need; these are replaced
+            wherever Python calls them.
         """
         if found := [f"{net.role}.{name}" for net in self.gan.networks for name in net.weight_norms]:
             raise ValueError(
                 f"weight_norm at {', '.join(found)}: torch's second derivative of it is wrong, and so would be every "
                 f"product with J; use spectral_normalized, remove it (torch.nn.utils.remove_weight_norm), or write "
                 f"v * g / v.norm() yourself"
+            )
+        if native := [f"the {net.role}'s {kernel}" for net in self.gan.networks for kernel in sorted(net.native_norms)]:
+            raise ValueError(
+                f"{', '.join(native)}: torch's third derivative of these norms is wrong, and they are called from "
+                f"where they cannot be replaced; call torch.nn.functional, give modules as they are before torch.jit"
             )
 
     def part(self, i: int, z: Element) -> Tensor:
@@ -121,7 +129,18 @@ class GANField(TorchField):
     def _slopes_of(
         self, cost: Tensor, of: Sequence[Tensor], *, create_graph: bool, retain_graph: bool | None = None
     ) -> Sequence[Tensor]:
-        """The gradients of a cost."""
+        """The gradients of a cost.
+
+        Raises
+        ------
+        ValueError
+            If it has none.
+        """
+        if not cost.requires_grad:
+            raise ValueError(
+                f"a cost of '{self.gan.name}' does not depend on the parameters of the player who pays it; the loss "
+                f"{self.gan.loss.name!r} must compute it from logits by torch operations, without detach() or float()"
+            )
         scaled = self.gan.autocast == torch.float16
         found = torch.autograd.grad(
             LOSS_SCALE * cost if scaled else cost,
@@ -167,11 +186,15 @@ class GANField(TorchField):
         """The costs of the players in `who`, from one forward pass of G and one of each D on its samples."""
         with self._precision(parameters[GENERATOR][0]):
             scenes = self.scenes(parameters, who)
-            costs = {i: self._discriminator_cost(scenes[i]) for i in who if i != GENERATOR}
+            costs = {
+                i: self._discriminator_cost(scenes[i], tracked=parameters[i][0].requires_grad)
+                for i in who
+                if i != GENERATOR
+            }
             if GENERATOR in who:
-                costs[GENERATOR] = combined(
-                    [self.gan.loss.generator_cost(scene) for scene in scenes.values()], self.gan.combine
-                )
+                loss, whose = self.gan.loss, f"the generator's cost in the loss {self.gan.loss.name!r}"
+                against = [_scalar(loss.generator_cost(scene), whose) for scene in scenes.values()]
+                costs[GENERATOR] = combined(against, self.gan.combine)
         for i, cost in costs.items():
             if self.first_costs[i] is None:
                 self.first_costs[i] = cost.detach()
@@ -209,16 +232,22 @@ class GANField(TorchField):
 
         return Scene(judge, x, fake, self.gan.data, sample.old)
 
-    def _discriminator_cost(self, scene: Scene) -> Tensor:
+    def _discriminator_cost(self, scene: Scene, *, tracked: bool) -> Tensor:
         gan = self.gan
         first = 0 if gan.instance_noise is None else 1
         noise = self.sample.like(scene.x).noise[first:] or (None,) * len(gan.penalties)
         # penalties first: they make the passes that can be differentiated in the points, and the loss takes those
         terms = [penalty.cost(scene, own) for penalty, own in zip(gan.penalties, noise, strict=True)]
-        cost = gan.loss.discriminator_cost(scene)
-        for term in terms:
-            if term is not None:
-                cost = cost + term
+        cost = _scalar(gan.loss.discriminator_cost(scene), f"the discriminator's cost in the loss {gan.loss.name!r}")
+        for penalty, term in zip(gan.penalties, terms, strict=True):
+            if term is None:
+                continue
+            cost = cost + _scalar(term, f"the cost of the penalty {penalty!r}")
+            if tracked and torch.is_grad_enabled() and not term.requires_grad:
+                raise ValueError(
+                    f"the cost of the penalty {penalty!r} does not depend on the parameters; compute it by torch "
+                    f"operations, without detach() or float(), and return None where nothing is paid"
+                )
         return cost
 
     def all_costs(self, z: Tensor) -> list[Tensor]:
@@ -256,7 +285,8 @@ class _Samples:
     def stands_at(self, parameters: Sequence[Tensor]) -> bool:
         """Whether the generator of these parameters is this one."""
         same = self.leaves[0]._version == self.version and self.leaves[0].dtype == parameters[0].dtype
-        return same and all(torch.equal(p, own) for p, own in zip(parameters, self.leaves, strict=True))
+        pairs = zip(parameters, self.leaves, strict=True)
+        return same and all(p.data_ptr() == own.data_ptr() or torch.equal(p, own) for p, own in pairs)
 
 
 _HALF = (torch.float16, torch.bfloat16)
@@ -269,3 +299,10 @@ def _key(sample: Sample, player: int, which: int) -> int | None:
 def _joined(pieces: Sequence[Tensor]) -> Tensor:
     """Tensors of any shape as one fresh vector, in one copy."""
     return torch.cat([piece.reshape(-1) for piece in pieces])
+
+
+def _scalar(cost: Tensor, whose: str) -> Tensor:
+    if not isinstance(cost, Tensor) or cost.ndim:
+        given = f"of shape {tuple(cost.shape)}" if isinstance(cost, Tensor) else f"{type(cost).__name__} {cost!r}"
+        raise ValueError(f"{whose} is {given}; return a scalar tensor, as a mean over the rows: (...).mean()")
+    return cost

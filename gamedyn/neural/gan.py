@@ -8,7 +8,6 @@ is said of a field (rules, transforms, Jacobian products, spectra) holds for rea
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from gamedyn.games.field import NotInThisWorld, Player
+from gamedyn.neural.accepted import (
+    combination,
+    count,
+    half_type,
+    judges_of,
+    latent_dimension,
+    real_type,
+    refuse_misfits,
+)
 from gamedyn.neural.compiled import compiler
 from gamedyn.neural.data import Dataset
 from gamedyn.neural.field import GANField
@@ -50,7 +58,7 @@ class GAN:
     generator : nn.Module
         R^latent -> R^d.  Its trainable parameters are the player's coordinates, in the order of `named_parameters`;
         parameters that do not require gradients, and buffers, stay as they are.
-    discriminator : nn.Module or sequence of nn.Module
+    discriminator : nn.Module, nn.ModuleList or sequence of nn.Module
         R^d -> one logit.  Several are as many players, each with the loss and the penalties for itself.
     loss : str or GANLoss
         A name in `gamedyn.neural.LOSSES`, or a pair of costs.
@@ -91,7 +99,13 @@ class GAN:
     Notes
     -----
     Layers in training mode: batch normalisation uses the statistics of the batch and leaves its running ones as they
-    are, until `load` sets them; dropout draws its masks from the sample, so that v is one function per sample.
+    are, until `load` sets them; dropout, also of attention, and RReLU draw from the sample, so that v is one function
+    per sample.
+
+    torch's kernels of layer, instance and batch normalisation have a wrong third derivative, which J needs under
+    penalties on slopes and through `unrolled`, and fused attention has no second one: where a pass is differentiated so
+    often, both are made of plain operations, with the same values up to rounding.  A network that works in place on its
+    input gets a copy of it.
 
     References
     ----------
@@ -135,19 +149,21 @@ class GAN:
             raise TypeError(f"instance_noise is {instance_noise!r}; give InstanceNoise(sigma), or None")
         self.generator, self.discriminator, self.loss = generator, discriminator, as_loss(loss)
         self.penalties, self.instance_noise = as_penalties(penalty), instance_noise
-        self.combine, self.autocast, self.compiled = _combine(combine), _half(autocast), compiler(compile)
-        self.device, self.dtype, self.seed = torch.device(device), dtype, seed
+        self.combine, self.autocast, self.compiled = combination(combine), half_type(autocast), compiler(compile)
+        self.device, self.dtype, self.seed = torch.device(device), real_type(dtype), seed
         self.data = data.to(device=self.device, dtype=dtype)
-        self.latent = _latent(generator, latent)
-        self.batch_size = _count("batch_size", batch_size, len(data))
-        self.evaluation_size = min(_count("evaluation_size", evaluation_size), len(data))
-        judges = [discriminator] if isinstance(discriminator, nn.Module) else list(discriminator)
-        if not judges:
-            raise ValueError("discriminator is an empty sequence; give at least one network")
+        self.latent = latent_dimension(generator, latent)
+        self.batch_size = count("batch_size", batch_size, len(data))
+        self.evaluation_size = min(count("evaluation_size", evaluation_size), len(data))
+        judges = judges_of(generator, discriminator)
         roles = ["discriminator"] if len(judges) == 1 else [f"discriminator{k}" for k in range(1, len(judges) + 1)]
         nets = zip(["generator", *roles], [generator, *judges], strict=True)
         self.networks = tuple(FlatNetwork(role, module) for role, module in nets)
         refuse_shared(self.networks)
+        for net in self.networks[1:]:  # a loss of the user's own class may take slopes as well
+            net.takes_slopes = type(self.loss) is not GANLoss or any(
+                type(p).cost is not Penalty.cost for p in self.penalties
+            )
         ends = np.cumsum([0, *(net.size for net in self.networks)]).tolist()
         self.players = tuple(
             Player(net.role, start, stop) for net, start, stop in zip(self.networks, ends, ends[1:], strict=False)
@@ -183,12 +199,23 @@ class GAN:
         return any(type(p).project is not Penalty.project for p in self.penalties)
 
     def project(self, z: Tensor) -> Tensor:
-        """z `(d,)` with the discriminators' parameters projected onto what the penalties allow."""
-        pieces = self.split(z)
+        """z `(d,)` with the discriminators' parameters projected onto what the penalties allow.
+
+        Raises
+        ------
+        ValueError
+            If a penalty does not give one tensor for each that it was given, of the same shape.
+        """
+        tracked = z.requires_grad
+        pieces = self.split(z if tracked else z.clone())  # penalties may work in place on what they are given
         for penalty in self.penalties:
+            if type(penalty).project is Penalty.project:
+                continue
             for k in range(1, len(pieces)):
-                allowed = penalty.project(pieces[k])
-                pieces[k] = pieces[k] if allowed is None else allowed
+                allowed = penalty.project([p.clone() for p in pieces[k]] if tracked else pieces[k])
+                if allowed is not None:
+                    refuse_misfits(penalty, self.networks[k].shapes, allowed)
+                    pieces[k] = list(allowed)
         return torch.cat([piece.reshape(-1) for own in pieces for piece in own])
 
     @property
@@ -251,7 +278,7 @@ class GAN:
         """
         from gamedyn.neural.oracle import Oracle  # which is built on this module
 
-        size = self.batch_size if batch_size is None else _count("batch_size", batch_size, len(self.data))
+        size = self.batch_size if batch_size is None else count("batch_size", batch_size, len(self.data))
         return Oracle(self, size, seed, sampling, accumulate, group)
 
     def batch(self, size: int, generator: torch.Generator, step: int | None = None) -> Sample:
@@ -312,7 +339,7 @@ class GAN:
     def sample(self, z: Tensor, n: int, seed: int = 0) -> Tensor:
         """`n` samples `(n, d)` of the generator with the parameters in z."""
         with torch.no_grad():
-            latents = self._latents(_count("n", n), stream(seed, SAMPLES)).to(z)
+            latents = self._latents(count("n", n), stream(seed, SAMPLES)).to(z)
             return self.networks[GENERATOR](self.split(z)[GENERATOR], latents, seed)
 
     def split(self, z: Tensor) -> list[list[Tensor]]:
@@ -339,33 +366,3 @@ class GAN:
             f"GAN({self.name}, d = {self.dim:,}: {sizes}; latent {self.latent}, batch {self.batch_size}, "
             f"{self.evaluation_size} evaluation rows, {kind} on {self.device}, seed {self.seed})"
         )
-
-
-def _combine(how: str | float) -> str | float:
-    if how in ("mean", "hardest"):
-        return how
-    if isinstance(how, str | bool) or not (math.isfinite(how) and how >= 0):
-        raise ValueError(f"combine is {how!r}; give 'mean', 'hardest', or a number >= 0")
-    return float(how)
-
-
-def _half(name: str | None) -> torch.dtype | None:
-    types = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if name not in types:
-        raise ValueError(f"autocast is {name!r}; give None, 'bfloat16' or 'float16'")
-    return types[name]
-
-
-def _latent(generator: nn.Module, latent: int | None) -> int:
-    value = getattr(generator, "in_features", None) if latent is None else latent
-    if value is None:
-        raise ValueError("the generator does not say its input dimension (in_features); pass latent=...")
-    return _count("latent", value)
-
-
-def _count(what: str, value: int, most: int | None = None) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{what} is {value!r}; it must be an int")
-    if value < 1 or (most is not None and value > most):
-        raise ValueError(f"{what} is {value}; it must be at least 1{'' if most is None else f' and at most {most}'}")
-    return int(value)
