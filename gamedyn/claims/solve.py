@@ -105,12 +105,23 @@ def _worst_case(pose: Callable[[], tuple[CertifiedField, Any]], solver: str) -> 
         solution = _checked(pose, solver)
         if solution is not None:
             return solution
-    F, vector = pose()
-    value = _solve(F, vector**2, solver, TOLERANCES[0])
+    vector, value = _unchecked(pose, solver)
     gap = abs(value - _primal(vector))
     if gap > GAP * max(1.0, abs(value)):
         raise CertificateError("optimal", f"{solver} says 'optimal', but dual and primal value differ by {gap:.1e}")
     return Solution(value, _primal(vector), "optimal", solver, False)
+
+
+def _unchecked(pose: Callable[[], tuple[CertifiedField, Any]], solver: str) -> tuple[Any, float]:
+    """The solver's own answer at the tightest tolerance that it reaches, which the processor's rounding decides."""
+    for tolerance in TOLERANCES:
+        F, vector = pose()
+        try:
+            return vector, _solve(F, vector**2, solver, tolerance)
+        except CertificateError as error:
+            if tolerance == TOLERANCES[-1] or error.status != "optimal_inaccurate" or solver != "CLARABEL":
+                raise
+    raise AssertionError("there is a last tolerance")
 
 
 def _checked(pose: Callable[[], tuple[CertifiedField, Any]], solver: str) -> Solution | None:
