@@ -342,7 +342,7 @@ def _protect(arguments: list[str]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The entry point `gamedyn`: exits with 0, or with 2 after one line on stderr."""
+    """The entry point `gamedyn`: exits with 0, with 2 after one line on stderr, or with the code of the command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower().replace("-", "") != "utf8":
             stream.reconfigure(encoding="utf-8")
@@ -360,7 +360,7 @@ def main(arguments: list[str] | None = None) -> None:
         usage = getattr(error, "format_message", None)  # what typer raises for wrong options
         if usage is None and not isinstance(error, _EXPECTED):
             raise
-        _fail(str(error) if usage is None else usage())
+        _fail((str(error) or f"{type(error).__name__}, without a message") if usage is None else usage())
     sys.exit(code if isinstance(code, int) else 0)
 
 

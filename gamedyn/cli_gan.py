@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import math
 import os
+import re
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +36,8 @@ WITH_VALUE = {
 SETTINGS, RESULT, PICTURES = "settings.json", "result.npz", ("progress.png", "progress.pdf")
 BESIDE_RESUME = ("steps", "device")  # what may change when a run goes on
 REPLAYED = 20  # batches in the replay buffer
+DIVERGED = 1  # what the command exits with
+DISK_TROUBLE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 
 Data = Annotated[str | None, typer.Option(help="digits (default), ring, grid, mnist ($GAMEDYN_MNIST), or a directory")]
 Loss = Annotated[
@@ -51,7 +56,7 @@ MethodName = Annotated[
 Rate = Annotated[float | None, typer.Option(help="step size, 0.001 by default")]
 RateD = Annotated[float | None, typer.Option(help="the discriminator's own step size")]
 StepsD = Annotated[int | None, typer.Option(help="discriminator steps for one of the generator")]
-Beta1 = Annotated[float | None, typer.Option(help="of Adam, 0.5 by default")]
+Beta1 = Annotated[float | None, typer.Option(help="of Adam, 0.5 by default; 0.9 where --method brings its own Adam")]
 Beta2 = Annotated[float | None, typer.Option(help="of Adam, 0.999 by default; the decay of rmsprop")]
 Preconditioner = Annotated[str | None, typer.Option(help="adam (default), rmsprop or none")]
 Unroll = Annotated[int | None, typer.Option(help="discriminator steps that the generator looks ahead")]
@@ -120,23 +125,30 @@ def train(
     as_json: AsJson = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Train a GAN; write a picture of its progress, the result and checkpoints."""
+    """Train a GAN; write a picture of its progress, the result and checkpoints.
+
+    Exits with 0, with 1 if the training diverged, with 2 after an error, with 130 or 143 after Ctrl-C or SIGTERM.
+    """
     command = ("out", "resume", "as_json", "dry_run")
     given = {name: value for name, value in locals().items() if name not in ("command", *command)}
     given = {name: value for name, value in given.items() if value is not None and value != []}
     if "penalty" in given:
         given["penalty"] = tuple(given["penalty"])
-    settings, folder = _settings(given, out, resume)
-    with process_group(settings.device) as group, _one_line_warnings():
-        gan, rule = settings.gan(), settings.rule()
-        if dry_run:
-            summary = {"game": repr(gan), "method": repr(rule), "steps": settings.steps}
-            page = f"{gan!r}\n  {rule!r}"
-        else:
-            summary = _run(settings, gan, rule, folder, resume=resume is not None, group=group)
-            page = _page(summary) if summary else ""
-    if summary and _is_first():
-        _say(summary, as_json, page)
+    from gamedyn.report.gan import page
+
+    with _stopped_by_signals(), _named_failures():
+        settings, folder = _settings(given, out, resume)
+        with process_group(settings.device) as group, _one_line_warnings():
+            gan, rule = settings.gan(), settings.rule()
+            if dry_run:
+                _rehearse(settings, gan, rule, group)
+                found = {"game": repr(gan), "method": repr(rule), "steps": settings.steps}
+            else:
+                found = _run(settings, gan, rule, folder, resume=resume is not None, group=group)
+    if found and _is_first():
+        _say(found, as_json, f"{gan!r}\n  {rule!r}" if dry_run else page(found))
+        if found.get("status") == "diverged":
+            raise typer.Exit(DIVERGED)
 
 
 def _settings(given: dict[str, Any], out: str | None, resume: str | None) -> tuple[RunSettings, Path]:
@@ -147,7 +159,7 @@ def _settings(given: dict[str, Any], out: str | None, resume: str | None) -> tup
         folder = Path(out or "gan-run")
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"--out {str(folder)!r} is a file; give a directory, or a name that is not taken")
-        if _is_first() and any((folder / name).exists() for name in (SETTINGS, "log.jsonl", "checkpoints")):
+        if _is_first() and ((folder / RESULT).exists() or any((folder / "checkpoints").glob("*.json"))):
             raise ValueError(f"{str(folder)!r} holds a run; go on with --resume {folder}, or give another --out")
         return settings_for(**given), folder
     folder = Path(resume)
@@ -159,37 +171,97 @@ def _settings(given: dict[str, Any], out: str | None, resume: str | None) -> tup
     return replace(read_settings(folder / SETTINGS), **given), folder
 
 
+def _arguments(settings: RunSettings, group: str | None) -> dict[str, Any]:
+    """What the run is made of besides the GAN and the method."""
+    from gamedyn.neural.training import Replay
+
+    replay = Replay(REPLAYED * settings.batch, settings.replay) if settings.replay else None
+    return {"seed": settings.seed, "sampling": settings.sampling, "replay": replay, "group": group}
+
+
+def _rehearse(settings: RunSettings, gan: GAN, rule: Any, group: str | None) -> None:
+    """Everything that a run does before it writes: what cannot be trained is refused."""
+    import torch
+
+    from gamedyn.neural.training.run import Run
+
+    run = Run(gan, rule, batch_size=None, **_arguments(settings, group))
+    with torch.no_grad():
+        run.start(None, settings.average or None)
+        run.rehearse()
+
+
 def _run(
     settings: RunSettings, gan: GAN, rule: Any, folder: Path, *, resume: bool, group: str | None
 ) -> dict[str, Any]:
     """Train and write; the summary, empty where another process writes."""
     from gamedyn.neural import training
+    from gamedyn.report.gan import summary
 
-    if _is_first():
-        folder.mkdir(parents=True, exist_ok=True)
-        settings.write(folder / SETTINGS)
     try:
         result = training.train(
             gan,
             rule,
             settings.steps,
-            seed=settings.seed,
-            sampling=settings.sampling,
+            **_arguments(settings, group),
             average=settings.average or None,
-            replay=training.Replay(REPLAYED * settings.batch, settings.replay) if settings.replay else None,
             every=settings.every,
             spectrum_at=(0, settings.steps),
             out=folder,
             checkpoint_every=settings.checkpoint_every,
             resume=resume,
-            group=group,
+            begun=lambda: settings.write(folder / SETTINGS),  # what is refused leaves those of the run as they are
         )
-    except KeyboardInterrupt:
-        raise InterruptedError(f"interrupted; go on with --resume {folder}") from None
+    except KeyboardInterrupt as stop:
+        kept = (folder / SETTINGS).exists()
+        how = f"go on with --resume {folder}" if kept else "nothing was written"
+        raise KeyboardInterrupt(f"{str(stop).partition(';')[0] or 'interrupted'}; {how}") from None
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            raise
+        raise OSError(f"{error}; make room, and go on with --resume {folder}") from error
     if not _is_first():
         return {}
     result.save(folder / RESULT)
-    return _summary(gan, result, _draw(gan, result, folder), folder)
+    display = _draw(gan, result, folder)
+    return summary(gan, result, display, folder, [*PICTURES, RESULT, SETTINGS, "log.jsonl", "checkpoints"])
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command as a shell expects it, 130 and 143, after the state has been kept."""
+    ended: list[int] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        ended.append(number)
+        signal.raise_signal(signal.SIGINT)  # which `train` waits with until the step is done
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, interrupt) if main else None
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        said = " ".join(str(stop).split())  # nothing, where a library was just being imported
+        print(f"gamedyn: {said or 'interrupted; nothing was written'}", file=sys.stderr)
+        raise typer.Exit(128 + (ended or [signal.SIGINT])[0]) from None
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    """Too little memory, of this process or of a GPU, is an error that says so."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if not isinstance(error, MemoryError) and not re.search(r"out of memory|allocate memory", text, re.IGNORECASE):
+            raise
+        raise MemoryError(
+            "there is not enough memory; take smaller networks (--width), a smaller --batch, or fewer snapshots "
+            "(a larger --every)"
+        ) from error
 
 
 @contextmanager
@@ -198,7 +270,7 @@ def process_group(device: str) -> Iterator[str | None]:
 
     With `_is_first` the only place of this command that knows of several processes.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if _processes() < 2:
         yield None
         return
     import torch
@@ -216,7 +288,15 @@ def process_group(device: str) -> Iterator[str | None]:
 
 def _is_first() -> bool:
     """Whether this process writes files and prints."""
-    return os.environ.get("RANK", "0") == "0"
+    return _processes() < 2 or os.environ.get("RANK", "0") == "0"
+
+
+def _processes() -> int:
+    """How many torchrun has started."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if not count.isdecimal():
+        raise ValueError(f"the environment has WORLD_SIZE={count!r}, which torchrun sets to a number; unset it")
+    return int(count)
 
 
 def _draw(gan: GAN, result: TrainingResult, folder: Path) -> TrainingDisplay:
@@ -233,101 +313,6 @@ def _draw(gan: GAN, result: TrainingResult, folder: Path) -> TrainingDisplay:
             fixed: dict[str, Any] = {"metadata": {"CreationDate": None}} if name.endswith("pdf") else {}
             figure.savefig(folder / name, bbox_inches="tight", **fixed)
     return display
-
-
-# the summary --------------------------------------------------------------------------------------------------
-
-
-def _summary(gan: GAN, result: TrainingResult, display: TrainingDisplay, folder: Path) -> dict[str, Any]:
-    """Everything that is printed, as JSON has it."""
-    names = result.players
-    pairs = lambda row: {n: _finite(v) for n, v in zip(names, row, strict=True)}  # noqa: E731
-    written = [*PICTURES, RESULT, SETTINGS, "log.jsonl", "checkpoints"]
-    return {
-        "game": result.game,
-        "dim": gan.dim,
-        "method": result.method,
-        "status": result.status,
-        "message": result.message,
-        "steps": result.steps,
-        "seconds": round(result.seconds, 3),
-        "steps_per_second": _finite(round(result.steps_per_second, 1)),
-        "batch": result.batch_size,
-        "seed": result.seed,
-        "device": result.device,
-        "costs": pairs(result.costs[-1]) if len(result.costs) else None,
-        "field_norms": pairs(result.field_norms[-1]),
-        "coverage": _covered(display.coverage, display.judged),
-        "spectra": [
-            {
-                "step": s.step,
-                "eigenvalues": [[float(v.real), float(v.imag)] for v in s.eigenvalues],
-                "imaginary_share": _finite(s.imaginary_share),
-                "not_converged": s.missing,
-            }
-            for s in result.spectra
-        ],
-        "out": str(folder),
-        "files": [name for name in written if (folder / name).exists()],
-    }
-
-
-def _covered(coverage: Any, judged: str) -> dict[str, Any] | None:
-    if coverage is None:
-        return None
-    at = {"judged": judged, "samples": coverage.n}
-    if hasattr(coverage, "histogram"):
-        shares = {str(label): round(float(p), 4) for label, p in zip(coverage.classes, coverage.histogram, strict=True)}
-        found = {"kind": "classes", "found": coverage.shown, "of": len(shares), "kl": coverage.kl}
-        return {**found, "shares": shares, **at}
-    found = {"kind": "modes", "found": coverage.m5, "of": len(coverage.weights), "kl": coverage.kl}
-    return {**found, "high_quality": coverage.high_quality, **at}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _page(s: dict[str, Any]) -> str:
-    """One screen."""
-    rate = s["steps_per_second"] or 0.0
-    speed = f"{rate:.0f} steps/s" if rate >= 10 else f"{rate:.2g} steps/s"
-    lines = [
-        f"{s['game']}, d = {s['dim']:,}",
-        f"  method    {s['method']}",
-        f"  status    {s['status']} after {s['steps']:,} steps in {s['seconds']:.1f} s ({speed}), batch {s['batch']}, "
-        f"seed {s['seed']}, {s['device']}",
-    ]
-    lines += [f"            {s['message']}"] if s["message"] else []
-    if s["costs"]:
-        lines.append("  costs     " + ", ".join(f"{name} {_number(value)}" for name, value in s["costs"].items()))
-    lines += _coverage_line(s["coverage"])
-    for k, spectrum in enumerate(s["spectra"]):
-        values = [complex(*pair) for pair in spectrum["eigenvalues"]]
-        shown = ", ".join(_eigenvalue(v) for v in values if v.imag >= 0) or "none found"
-        note = f"; {spectrum['not_converged']} not converged" if spectrum["not_converged"] else ""
-        lines.append(f"  {'λ of J' if k == 0 else '':<8}  step {spectrum['step']:,}: {shown}{note}")
-    return "\n".join([*lines, f"  written   {s['out']}: {', '.join(s['files'])}"])
-
-
-def _coverage_line(c: dict[str, Any] | None) -> list[str]:
-    if c is None:
-        return []
-    if c["kind"] == "modes":
-        near = f"{c['high_quality']:.0%} of the samples within 3 std"
-        return [f"  modes     {c['judged']}: {c['found']} of {c['of']} found, {near}, KL {c['kl']:.3f}"]
-    ranked = sorted(c["shares"].items(), key=lambda item: item[1])
-    (least, low), (most, high) = ranked[0], ranked[-1]
-    share = f"from {low:.1%} ({least}) to {high:.1%} ({most}) of the samples"
-    return [f"  classes   {c['judged']}: {c['found']} of {c['of']} shown, {share}, KL {c['kl']:.3f}"]
-
-
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.3f}"
-
-
-def _eigenvalue(value: complex) -> str:
-    return f"{value.real:.3g}" if value.imag == 0 else f"{value.real:.3g} ± {value.imag:.3g}i"
 
 
 def _say(record: dict[str, Any], as_json: bool, page: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -99,10 +101,13 @@ def test_pictures_of_a_directory_show_their_classes(run, tmp_path, no_pictures):
 def test_a_diverged_run_is_a_result(run, tmp_path, no_pictures):
     given = (*SMALL, "--steps", 8, "--lr", "1e30", "--preconditioner", "none", "--out", tmp_path / "run")
     code, out, _ = run(*given)
-    assert code == 0
+    assert code == 1
     assert "diverged after" in out
     assert "non-finite" in out
     assert "modes     step 0:" in out
+    given = (*given[:-1], tmp_path / "json", "--json")
+    assert json.loads(run(*given)[1])["field_norms"]["step"] == 0
+    assert "holds a run" in run(*given)[2]  # one that left no checkpoint, but a result
 
 
 def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(run, tmp_path, monkeypatch):
@@ -127,7 +132,16 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(run, tmp_path, 
         (["--data", "ring", "--network", "dcgan"], "ring holds no pictures"),
         (["--lr", "-1"], "lr is -1.0; give a positive number"),
         (["--lr", "nan"], "lr is nan; give a finite number"),
-        (["--steps", "0"], "steps is 0; give a positive number"),
+        (["--steps", "0"], "steps is 0; give a number from 1 to 1000000000"),
+        (["--lr", "1e39"], "lr is 1e+39; give a positive number below 3e+38"),
+        (["--lr", "1e-300", "--lr-d", "1e38"], "the method has the coefficient inf"),
+        (["--replay", "0.001"], "Replay: a share of 0.001 of 64 samples is 0"),
+        (["--replay", "0.001", "--dry-run"], "Replay: a share of 0.001 of 64 samples is 0"),
+        (["--method", "LEAD"], "give preconditioner none (--preconditioner none)"),
+        (["--method", "SVRE", "--preconditioner", "rmsprop", "--dry-run"], "give preconditioner none"),
+        (["--method", "LOLA", "--unroll", "2"], "leave out unroll (--unroll)"),
+        (["--method", "MirrorProx"], "plays on probabilities"),
+        (["--every", "1", "--steps", "20000"], "every is 1; give at least 2, for 20000 steps"),
         (["--steps", "many"], "--steps"),
         (["--seed", "-1"], "seed is -1; give a number from 0 to"),
         (["--beta1", "1"], "beta1 is 1.0; give a number from 0 to below 1"),
@@ -152,22 +166,74 @@ def test_errors_are_one_line_and_leave_no_file(run, tmp_path, monkeypatch, argum
 
 
 def test_a_directory_of_a_run_is_not_used_again(run, tmp_path):
-    settings_for("ring").write(tmp_path / "settings.json")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "step_00000001.json").write_text("")
     assert f"go on with --resume {tmp_path}" in run("--out", tmp_path)[2]
     (tmp_path / "file").write_text("")
     assert "is a file" in run("--out", tmp_path / "file")[2]
 
 
-def test_an_interrupted_run_says_how_to_go_on(run, tmp_path, monkeypatch):
+def test_what_fails_at_the_start_leaves_nothing_in_the_way_and_a_refused_resume_no_other_settings(
+    run, tmp_path, no_pictures
+):
+    out = tmp_path / "run"
+    assert run(*SMALL, "--replay", "0.001", "--out", out)[0] == 2
+    assert run(*SMALL, "--method", "LEAD", "--out", out)[0] == 2
+    out.mkdir()
+    settings_for("grid").write(out / "settings.json")  # as a run leaves it that was killed before its first checkpoint
+    assert run(*SMALL, "--steps", 8, "--out", out)[0] == 0
+    before = (out / "settings.json").read_bytes()
+    assert "steps=4 is less" in run("--resume", out, "--steps", 4)[2]
+    assert (out / "settings.json").read_bytes() == before
+    assert run("--resume", out)[0] == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_keeps_the_state_and_says_how_to_go_on(run, tmp_path, no_pictures, number, code):
     from gamedyn.neural import training
 
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
+    whole = train(*(getattr(settings_for("ring", width=6, batch=16), name)() for name in ("gan", "rule")), 12, every=4)
+    really, stopped = training.train, []
 
-    monkeypatch.setattr(training, "train", interrupted)
-    code, _, err = run(*SMALL, "--out", tmp_path / "run")
-    assert (code, err) == (2, f"gamedyn: interrupted; go on with --resume {tmp_path / 'run'}\n")
-    assert read_settings(tmp_path / "run" / "settings.json").width == 6
+    def signalled(step, z):
+        if step == 4 and not stopped:
+            stopped.append(step)
+            signal.raise_signal(getattr(signal, number))
+
+    no_pictures.setattr(training, "train", lambda *a, **kw: really(*a, callback=signalled, **kw))
+    given = (*SMALL, "--steps", 12, "--checkpoint-every", 12, "--out", tmp_path / "run")
+    expected = f"gamedyn: interrupted after step 4, whose state is kept; go on with --resume {tmp_path / 'run'}\n"
+    assert run(*given) == (code, "", expected)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert run("--resume", tmp_path / "run")[0] == 0
+    assert torch.equal(TrainingResult.load(tmp_path / "run" / "result.npz").z, whole.z)
+
+
+def test_trouble_with_memory_and_disks_is_said_in_words(run, tmp_path, monkeypatch):
+    from gamedyn.neural import training
+
+    def fails(error):
+        def train(*_, **__):
+            raise error
+
+        monkeypatch.setattr(training, "train", train)
+        code, _, err = run(*SMALL, "--out", tmp_path / "run")
+        assert (code, err.count("\n")) == (2, 1)
+        return err
+
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")):
+        assert "not enough memory; take smaller networks (--width), a smaller --batch" in fails(error)
+    full = fails(OSError(errno.ENOSPC, "No space left on device", "log.jsonl"))
+    assert f"'log.jsonl'; make room, and go on with --resume {tmp_path / 'run'}" in full
+
+
+def test_a_rank_without_a_world_writes(run, tmp_path, monkeypatch, no_pictures):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    code, out, _ = run(*SMALL, "--steps", 4, "--out", tmp_path / "run")
+    assert (code, "finished after 4 steps" in out, (tmp_path / "run" / "result.npz").exists()) == (0, True, True)
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    assert "WORLD_SIZE='two'" in run(*SMALL, "--out", tmp_path / "other")[2]
 
 
 HOSTILE = {
@@ -183,6 +249,12 @@ HOSTILE = {
     "not finite": lambda record: {**record, "lr": float("nan")},
     "out of range": lambda record: {**record, "beta1": -0.5},
     "too large": lambda record: {**record, "width": 10**9},
+    "endless": lambda record: {**record, "steps": 10**12, "every": 10**12},
+    "too many snapshots": lambda record: {**record, "steps": 10**9, "every": 1},
+    "too many turns": lambda record: {**record, "n_d": 10**9},
+    "too far ahead": lambda record: {**record, "unroll": 10**6},
+    "too many penalties": lambda record: {**record, "penalty": ["R1:0.1"] * 3000},
+    "too wide": lambda record: {**record, "data": "digits", "network": "dcgan", "width": 4096},
     "null": lambda record: {**record, "loss": None},
     "no names": lambda record: {**record, "penalty": "R1"},
     "no strings": lambda record: {**record, "penalty": [["R1"]]},
@@ -224,6 +296,28 @@ def test_each_player_moves_at_its_own_rate_under_adam(method):
     assert float(move[gan.players[1].slice].max()) == pytest.approx(4e-3, rel=2e-3)
 
 
+def refusal_or(call):
+    try:
+        return call()
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:GMRES stopped")
+@pytest.mark.parametrize("given", [{}, {"preconditioner": "none"}, {"preconditioner": "rmsprop", "unroll": 2}])
+def test_every_method_trains_or_is_refused_by_the_name_of_a_setting(given):
+    from gamedyn.rules.named import methods
+
+    for name in methods:
+        settings = settings_for("ring", width=4, batch=16, method=name, **given)
+        rule = refusal_or(settings.rule)
+        if isinstance(rule, str):
+            assert any(word in rule for word in ("preconditioner", "unroll", "probabilities")), name
+        else:
+            assert train(settings.gan(), rule, 1).status == "finished", name
+
+
 def test_the_discriminator_moves_first_and_n_d_times_wherever_players_take_turns():
     rule = settings_for("ring", method="AlternatingLookahead", n_d=3).rule().rule
     assert (rule.rule.order, rule.rule.steps) == ((1, 0), (3, 1))
@@ -242,6 +336,15 @@ def test_convolutions_halve_the_picture_to_four_to_seven_pixels():
         assert [layer.out_channels for layer in discriminator.modules() if isinstance(layer, torch.nn.Conv2d)] == maps
     with pytest.raises(ValueError, match="cannot be halved"):
         default_networks(from_tensor(torch.zeros(2, 27, 27)), "dcgan")
+
+
+def test_the_package_runs_as_the_command_does(monkeypatch, capsys):
+    import runpy
+
+    monkeypatch.setattr(sys, "argv", ["gamedyn", "--version"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("gamedyn", run_name="__main__")
+    assert (stop.value.code, capsys.readouterr().out.startswith("gamedyn ")) == (0, True)
 
 
 def test_the_command_line_loads_no_torch_before_it_trains():

@@ -112,7 +112,7 @@ class FlatNetwork:
         inputs = inputs.clone() if self.writes_input else inputs
         own = [table[key] for table, key, _ in self._slots]
         for layer in self.batch_norms:
-            layer.track_running_stats = False
+            layer.__dict__["track_running_stats"] = False  # past the checks of nn.Module
         try:
             for table, name, k in self._slots:
                 table[name] = values[k]
@@ -125,7 +125,7 @@ class FlatNetwork:
             for (table, name, _), tensor in zip(self._slots, own, strict=True):
                 table[name] = tensor
             for layer in self.batch_norms:
-                layer.track_running_stats = True
+                layer.__dict__["track_running_stats"] = True
 
     def _operations(self, p: Tensor) -> Any:
         """Other operations where those of torch have too few derivatives for what is to come."""

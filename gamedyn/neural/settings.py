@@ -12,7 +12,7 @@ import json
 import math
 import os
 import re
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +37,11 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "sampling": ("same", "independent"),
     "autocast": (None, "bfloat16", "float16"),
 }
-_POSITIVE = ("lr", "lr_d", "steps", "batch", "n_d", "every", "checkpoint_every")
-_SIZES = ("width", "latent")
-_NOT_NEGATIVE = ("unroll", "instance_noise")
+_POSITIVE = ("every", "checkpoint_every")
+_COUNTS = {"steps": 10**9, "batch": 2**20, "n_d": 1000, "width": 4096, "latent": 4096}  # what a file can ask for
 _BELOW_ONE = ("beta1", "beta2", "average", "replay")
+LARGEST_RATE = 3e38  # float32 ends at 3.4e38
+SNAPSHOTS, PENALTY_NAMES, DCGAN_WIDTH = 10_000, 16, 256  # at most
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,14 @@ class RunSettings:
     method : str
         A name in `gamedyn.rules.named.methods`.  Where players take turns, the discriminator goes first.
     lr, lr_d : float
-        Step sizes of the generator and of the discriminator, by default the same.
+        Step sizes of the generator and of the discriminator, 1e-3; `settings_for` makes lr_d equal to lr.
     n_d : int
         Steps of the discriminator for one of the generator.
     preconditioner : {"adam", "rmsprop", "none"} or None
         None: the method's own if it has one, else Adam.
     beta1, beta2 : float or None
-        Of Adam, by default 0.5 and 0.999; beta2 is the decay of RMSProp, by default 0.99.
+        Of Adam, by default 0.5 and 0.999; of a method with an Adam of its own, by default that one's (0.9 and 0.999);
+        beta2 is the decay of RMSProp, by default 0.99.
     unroll : int
         Answers of the discriminator that the generator looks ahead, in steps of the preconditioner.
     steps, batch, seed : int
@@ -78,7 +80,7 @@ class RunSettings:
     average, replay : float
         Decay of the average of the iterates, and share of old samples shown to the discriminator; 0 for none.
     sampling : {"same", "independent"}
-        One batch per step, or one per evaluation.
+        One batch per step ("same" here; `settings_for` takes "independent" for n_d > 1), or one per evaluation.
     every, checkpoint_every : int
         Steps between snapshots, and between checkpoints.
     device : str
@@ -128,8 +130,10 @@ class RunSettings:
                 _refuse(name, value, f"one of {', '.join(str(a) for a in allowed if a)}")
         for names, low, high, what in (
             (_POSITIVE, 0, math.inf, "a positive number"),
-            (_NOT_NEGATIVE, -1e-300, math.inf, "a number >= 0"),
-            (_SIZES, 0, 2**14 + 1, "a number from 1 to 16384"),
+            (("lr", "lr_d"), 0, LARGEST_RATE, f"a positive number below {LARGEST_RATE:g}"),
+            *(((name,), 0, most + 1, f"a number from 1 to {most}") for name, most in _COUNTS.items()),
+            (("unroll",), -1, 1001, "a number from 0 to 1000"),
+            (("instance_noise",), -1e-300, math.inf, "a number >= 0"),
             (("seed",), -1, 2**31, "a number from 0 to 2147483647"),
             (_BELOW_ONE, -1e-300, 1, "a number from 0 to below 1"),
         ):
@@ -137,6 +141,16 @@ class RunSettings:
                 value = getattr(self, name)
                 if value is not None and not low < value < high:
                     _refuse(name, value, what)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse what would only end by the memory of the machine, and other devices."""
+        if self.steps > SNAPSHOTS * self.every:
+            _refuse("every", self.every, f"at least {-(-self.steps // SNAPSHOTS)}, for {self.steps} steps")
+        if self.network == "dcgan" and self.width > DCGAN_WIDTH:
+            _refuse("width", self.width, f"at most {DCGAN_WIDTH} channels of the finest map")
+        if len(self.penalty) > PENALTY_NAMES:
+            _refuse("penalty", f"{len(self.penalty)} names", f"at most {PENALTY_NAMES}")
         if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", self.device):
             _refuse("device", self.device, "cpu, cuda, cuda:N or mps")
 
@@ -191,46 +205,16 @@ class RunSettings:
         )
 
     def rule(self) -> Method:
-        """The method: rule, preconditioner and unrolling."""
-        from gamedyn.rules.method import Method, as_method
-        from gamedyn.rules.named import coefficients, named
-        from gamedyn.rules.transforms import unrolled
-        from gamedyn.rules.wrappers import per_player
+        """The method: rule, preconditioner and unrolling.
 
-        betas = {k: v for k, v in (("beta1", self.beta1), ("beta2", self.beta2)) if v is not None}
-        own = {k: v for k, v in betas.items() if k in coefficients(self.method)}
-        base = as_method(named(self.method, self.lr, **own))
-        rule = _turns(base.rule, self.n_d)
-        if self.n_d > 1 and rule == base.rule:
-            raise ValueError(f"n_d = {self.n_d} needs a method in which the players take turns, as in Alternating")
-        if self.lr_d != self.lr:
-            rule = per_player(rule, (1.0, self.lr_d / self.lr))
-        preconditioner = self._preconditioner(base.preconditioner, betas, own)
-        inner = "gradient" if preconditioner is None else "preconditioned"
-        ahead = (unrolled(self.unroll, lr=self.lr_d, inner=inner),) if self.unroll else ()
-        return Method(rule, *(p for p in (preconditioner,) if p is not None), *ahead, *base.transforms)
+        Raises
+        ------
+        ValueError
+            If they do not go together, or not with networks; the message names the setting.
+        """
+        from gamedyn.neural.settings_method import method_of
 
-    def _preconditioner(self, present: Any, betas: dict[str, float], own: dict[str, float]) -> Any:
-        from gamedyn.rules.preconditioners import Adam, RMSProp
-
-        if present is not None:
-            if self.preconditioner is not None:
-                raise ValueError(f"method {self.method} has its own preconditioner; leave preconditioner out")
-            unused = set(betas) - set(own)
-        else:
-            unused = set(betas) - {None: {"beta1", "beta2"}, "adam": {"beta1", "beta2"}, "rmsprop": {"beta2"}}.get(
-                self.preconditioner, set()
-            )
-        if unused:
-            raise ValueError(
-                f"{' and '.join(sorted(unused))} belongs to no part of {self.method} with preconditioner "
-                f"{self.preconditioner or 'of its own'}; adam has beta1 and beta2, rmsprop beta2"
-            )
-        if present is not None or self.preconditioner == "none":
-            return present
-        if self.preconditioner == "rmsprop":
-            return RMSProp(betas.get("beta2", 0.99))
-        return Adam(betas.get("beta1", 0.5), betas.get("beta2", 0.999))
+        return method_of(self)
 
     def _device(self) -> torch.device:
         import torch
@@ -245,10 +229,11 @@ class RunSettings:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """A JSON file, whole or not at all."""
+        from gamedyn.neural.training.files import sync_folder, write_whole
+
         path = Path(path)
-        beside = path.with_name(f"{path.name}.tmp")
-        beside.write_text(json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n", "utf-8")
-        os.replace(beside, path)
+        write_whole(path, (json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n").encode())
+        sync_folder(path.parent)
 
 
 def settings_for(data: str = "digits", **given: Any) -> RunSettings:
@@ -353,14 +338,3 @@ def _penalty(text: str) -> Penalty:
         ) from None
     penalty: Penalty = getattr(library, name)(value)
     return penalty
-
-
-def _turns(rule: Any, n_d: int) -> Any:
-    """The rule with the discriminator first, n_d times, wherever players take turns in it."""
-    from gamedyn.rules.wrappers import alternating
-
-    if isinstance(rule, alternating):
-        return replace(rule, order=(1, 0), steps=(n_d, 1))
-    if is_dataclass(rule) and not isinstance(rule, type) and any(f.name == "rule" for f in fields(rule)):
-        return replace(rule, rule=_turns(getattr(rule, "rule"), n_d))  # noqa: B009
-    return rule

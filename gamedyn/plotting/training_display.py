@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from gamedyn.plotting import style
@@ -20,6 +21,8 @@ __all__ = ["TrainingDisplay", "TrainingSeries"]
 JUDGED = 2500  # samples in which modes and classes are counted
 DRAWN = 1000  # of them, in a cloud
 COLUMNS = 16  # pictures in a row
+STRIP = 6  # clouds in a row, at least the room for them
+FEW = 50  # costs that are also drawn as dots, so that a single one is seen
 _COLORS = style.OKABE_ITO
 _PLAYERS = (_COLORS["blue"], _COLORS["vermillion"], _COLORS["green"], _COLORS["purple"])
 
@@ -169,51 +172,58 @@ class TrainingDisplay:
     # the strip ------------------------------------------------------------------------------------------------
 
     def _draw_clouds(self, place: SubplotSpec) -> None:
-        cells = place.subgridspec(1, len(self.samples))
+        cells = place.subgridspec(
+            1, max(len(self.samples), STRIP)
+        )  # a run that ended early has panels of the same size
         low, high = self.data.min(0), self.data.max(0)
         margin = 0.25 * np.maximum(high - low, 1e-12)
         low, high = low - margin, high + margin
-        self.points_ = []
+        self.points_: list[Any] = []
         for k, (title, rows) in enumerate(self.samples.items()):
             ax = self.figure_.add_subplot(cells[k])
             self.strip_.append(ax)
             lost = float(np.mean(((rows < low) | (rows > high)).any(1)))
             ax.set_title(title)
             if lost >= 0.005:
-                ax.text(0.98, 0.98, f"{lost:.0%} outside", transform=ax.transAxes, ha="right", va="top", zorder=4)
+                look = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1.0}
+                ax.text(0.02, 0.98, f"{lost:.0%} outside", transform=ax.transAxes, va="top", zorder=4, bbox=look)
             if self.data.shape[1] == 1:
                 self._draw_histogram(ax, rows, (low[0], high[0]))
                 continue
-            ax.plot(
-                *self.data[:DRAWN, :2].T,
-                ".",
-                color=style.GREY,
-                markersize=1.5,
-                alpha=0.5,
-                label="data",
-                zorder=1,
-                rasterized=True,
-            )
-            (points,) = ax.plot(
-                *rows[:DRAWN, :2].T,
-                ".",
-                color=_COLORS["blue"],
-                markersize=2.0,
-                alpha=0.6,
-                label="samples",
-                zorder=2,
-                rasterized=True,
-            )
-            self.points_.append(points)
-            if self.modes is not None:
-                look: dict[str, Any] = {"color": "black", "markerfacecolor": "none", "markeredgewidth": 0.6}
-                ax.plot(*self.modes[:, :2].T, "o", markersize=7, label="modes", zorder=3, **look)
+            self._draw_cloud(ax, rows)
             ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
             if k:
                 ax.set_yticklabels([])
         self.strip_[-1].legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, markerscale=1.5)
         if self.data.shape[1] > 2:
             self.strip_[0].set(xlabel="first coordinate", ylabel="second coordinate")
+
+    def _draw_cloud(self, ax: Axes, rows: np.ndarray) -> None:
+        """The samples over the data, and the modes over both."""
+        ax.plot(
+            *self.data[:DRAWN, :2].T,
+            ".",
+            color=style.GREY,
+            markersize=1.5,
+            alpha=0.5,
+            label="data",
+            zorder=1,
+            rasterized=True,
+        )
+        (points,) = ax.plot(
+            *rows[:DRAWN, :2].T,
+            ".",
+            color=_COLORS["blue"],
+            markersize=2.0,
+            alpha=0.6,
+            label="samples",
+            zorder=2,
+            rasterized=True,
+        )
+        self.points_.append(points)
+        if self.modes is not None:
+            rings: dict[str, Any] = {"color": "black", "markerfacecolor": "none", "markeredgewidth": 0.6}
+            ax.plot(*self.modes[:, :2].T, "o", markersize=7, label="modes", zorder=3, **rings)
 
     def _draw_histogram(self, ax: Axes, rows: np.ndarray, span: tuple[float, float]) -> None:
         look: dict[str, Any] = {"bins": 60, "range": span, "density": True}
@@ -255,8 +265,11 @@ class TrainingDisplay:
                 ax.plot(self.costs.steps, values, color=color, alpha=0.25, linewidth=0.5)
             mean = np.convolve(values, np.full(window, 1 / window), "valid")
             steps = self.costs.steps[window - 1 :]
-            (self.costs_[name],) = ax.plot(steps, mean, color=color, label=name)
-        ax.set(xlabel="step", title="cost on the batch")
+            dots = "." if len(steps) <= FEW else ""
+            (self.costs_[name],) = ax.plot(steps, mean, color=color, label=name, marker=dots)
+        wide = _log_from_one(ax, np.concatenate([np.ravel(values) for values in self.costs.values.values()]))
+        ax.set(title=f"cost on the batch{', logarithmic from 1 on' if wide else ''}")
+        _step_axis(ax, self.costs.steps)
         _legend_above(ax)
 
     def _draw_coverage(self, ax: Axes) -> None:
@@ -275,12 +288,14 @@ class TrainingDisplay:
                 ax.axhline(len(self.modes), color=style.GREY, linewidth=0.8, linestyle="--")
                 ax.set_ylim(-0.03 * len(self.modes), 1.08 * len(self.modes))
             total = "" if self.modes is None else f", of {len(self.modes)}"
-            ax.set(xlabel="step", title=f"modes found{total}")
+            ax.set(title=f"modes found{total}")
+            _step_axis(ax, self.found.steps)
         elif self.norms is not None:
             self.norms_ = _lines(ax, self.norms, _PLAYERS)
             if all((values > 0).all() for values in self.norms.values.values()):
                 ax.set_yscale("log")
-            ax.set(xlabel="step", title="‖v‖ on the evaluation sample")
+            ax.set(title="‖v‖ on the evaluation sample")
+            _step_axis(ax, self.norms.steps)
             _legend_above(ax)
 
     def _draw_spectrum(self, ax: Axes, title: str, values: np.ndarray) -> SpectrumDisplay:
@@ -301,6 +316,29 @@ def _legend_above(ax: Axes) -> None:
     """Over the drawing and under the title, where no curve can run through it."""
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, borderaxespad=0.2, columnspacing=1.2)
     ax.set_title(ax.get_title(), pad=17)
+
+
+def _log_from_one(ax: Axes, values: np.ndarray) -> bool:
+    """A logarithmic axis beyond ±1, if the largest numbers hide all others, as in a run that diverges; says whether."""
+    values = values[np.isfinite(values)]
+    sizes = np.abs(values)
+    if not sizes.size or sizes.max() < 1e3 or sizes.max() < 100 * np.median(sizes):
+        return False
+    ax.set_yscale("symlog", linthresh=1.0)
+    top = int(np.log10(sizes.max()))
+    powers = [10.0**e for e in range(-(-top // 4), top + 1, -(-top // 4))]
+    ax.yaxis.set_major_locator(FixedLocator([*(-p for p in powers if values.min() < -1), 0.0, *powers]))
+    ax.yaxis.set_minor_locator(NullLocator())
+    return True
+
+
+def _step_axis(ax: Axes, steps: np.ndarray) -> None:
+    """From 0 to the last step, with few whole numbers; thousands are written short."""
+    last = max(1.0, float(np.max(steps, initial=1.0)))
+    ax.set(xlabel="step", xlim=(-0.04 * last, 1.04 * last))
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if last >= 10_000:
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:,g}k" if step else "0"))
 
 
 def _cycle(colors: Sequence[str]) -> list[str]:

@@ -140,6 +140,16 @@ def renamed(files: Files) -> None:
         path.rename(path.with_name(path.name.replace("06", "09")))
 
 
+def respelt(content: dict[str, Any], old: str, new: str) -> None:
+    content["spectra"] = [text.replace(old, new) for text in content["spectra"]]
+
+
+def terabyte(files: Files) -> None:
+    """A file with nothing in it for the most part, whose size is the one that is said."""
+    os.truncate(files[1], 2**40)
+    rewritten(files, lambda c: c.update(bytes=2**40))
+
+
 ATTACKS: dict[str, tuple[Callable[[Files], None], str]] = {
     "a byte of the tensors": (lambda f: flipped(f[1], 0.9), "checksum"),
     "a byte of their header": (lambda f: flipped(f[1], 0.02), "checksum"),
@@ -185,6 +195,33 @@ ATTACKS: dict[str, tuple[Callable[[Files], None], str]] = {
     "bytes for numbers": (lambda f: changed(f, z=torch.zeros(83, dtype=torch.uint8)), "type torch.uint8"),
     "a matrix for z": (lambda f: changed(f, z=torch.zeros(83, 1)), "do not belong together"),
     "steps that stand still": (lambda f: changed(f, cost_steps=torch.ones(6, dtype=torch.int64)), "do not ascend"),
+    "costs with a gap": (
+        lambda f: changed(f, costs=torch.zeros(3, 2, dtype=torch.float64), cost_steps=torch.tensor([1, 3, 6])),
+        "every first, second, fourth",
+    ),
+    "costs of every third step": (
+        lambda f: changed(f, costs=torch.zeros(2, 2, dtype=torch.float64), cost_steps=torch.tensor([1, 4])),
+        "every first, second, fourth",
+    ),
+    "half costs": (lambda f: changed(f, costs=torch.zeros(6, 2, dtype=torch.float16)), "costs are of type"),
+    "no snapshot": (
+        lambda f: changed(
+            f,
+            snapshots=torch.zeros(0, 83),
+            snapshot_steps=torch.zeros(0, dtype=torch.int64),
+            field_norms=torch.zeros(0, 2, dtype=torch.float64),
+        ),
+        "no snapshot of step 0",
+    ),
+    "snapshots of integers": (
+        lambda f: changed(f, snapshots=torch.zeros(7, 83, dtype=torch.int64)),
+        "snapshots are of type torch.int64",
+    ),
+    "an average of double": (lambda f: changed(f, average=torch.zeros(83, dtype=torch.float64)), "average are of type"),
+    "a spectrum three times": (lambda f: rewritten(f, lambda c: c.update(spectra=c["spectra"] * 3)), "two of one step"),
+    "a spectrum of step -7": (lambda f: rewritten(f, lambda c: respelt(c, '"step": 0', '"step": -7')), r"\[-7\]"),
+    "a spectrum of more": (lambda f: rewritten(f, lambda c: respelt(c, '"dim": 83', '"dim": 1e999')), "dimension"),
+    "a terabyte": (lambda f: terabyte(f), "more than the memory"),
     "more steps than costs": (lambda f: changed(f, cost_steps=torch.arange(99)), "do not belong together"),
 }
 
@@ -228,6 +265,21 @@ def test_tensors_of_another_size_are_refused_before_they_are_used(out: Path) -> 
         train(small(), METHOD, 8, out=out, resume=True, **SETTINGS)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("memory.2", torch.tensor([-5.0, 6.0]), "a negative or a broken number of steps"),
+        ("memory.2", torch.tensor([0.5, 6.0]), "a negative or a broken number of steps"),
+        ("memory.1", torch.full((83,), -1.0), "a mean of squares is negative"),
+    ],
+)
+def test_a_memory_that_adam_cannot_have_is_refused(name: str, values: torch.Tensor, words: str, out: Path) -> None:
+    files = (out / "checkpoints/step_00000006.json", out / "checkpoints/step_00000006.safetensors")
+    changed(files, **{name: values.to(load(files[1].read_bytes())[name].dtype)})
+    with pytest.raises(ValueError, match=rf"step_00000006.json.*{words}.*delete it"):
+        train(small(), METHOD, 8, out=out, resume=True, **SETTINGS)
+
+
 # --- the log
 
 
@@ -256,7 +308,8 @@ def test_a_torn_line_of_the_log_is_dropped_and_a_foreign_file_refused(out: Path)
     with pytest.warns(UserWarning, match="torn"):
         train(small(), METHOD, 8, out=out, resume=True, **SETTINGS)
     assert [line["step"] for line in read_log(out) if "costs" in line] == list(range(1, 9))
-    for foreign in (b"hello\n", b"[1]\n", b'{"step": -1}\n', b'{"step": true}\n', b"[" * 100_000 + b"\n"):
+    odd = (b'{"step": 1, "x": "\\ud800"}\n', b'{"step": 1, "costs": NaN}\n')
+    for foreign in (b"hello\n", b"[1]\n", b'{"step": -1}\n', b'{"step": true}\n', b"[" * 100_000 + b"\n", *odd):
         (out / "log.jsonl").write_bytes(foreign)
         with pytest.raises(ValueError, match=r"line 1 of .* is none of a run's log"):
             read_log(out)
@@ -269,6 +322,29 @@ def test_costs_that_are_not_finite_are_null_in_the_log(tmp_path: Path) -> None:
     assert result.status == "diverged"
     costs = [line["costs"] for line in read_log(tmp_path) if "costs" in line]
     assert costs[-1]["discriminator"] is None
+
+
+def test_a_log_that_is_a_link_or_a_folder_is_left_alone(out: Path, tmp_path: Path) -> None:
+    log, other = out / "log.jsonl", tmp_path / "precious"
+    other.write_bytes(log.read_bytes())
+    log.unlink()
+    log.symlink_to(other)
+    before = other.read_bytes()
+    with pytest.raises(ValueError, match=r"is a symbolic link.*move it away"):
+        train(small(), METHOD, 8, out=out, resume=True, **SETTINGS)
+    for path in (out / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(ValueError, match="is a symbolic link"):
+        train(small(), METHOD, 8, out=out, **SETTINGS)
+    log.unlink()
+    log.mkdir()
+    with pytest.raises(ValueError, match="is no plain file"):
+        train(small(), METHOD, 8, out=out, resume=True, **SETTINGS)
+    log.rmdir()
+    log.write_text("a diary of mine\n")
+    with pytest.raises(ValueError, match="none of a run's log"):
+        train(small(), METHOD, 8, out=out, **SETTINGS)
+    assert (other.read_bytes(), log.read_text()) == (before, "a diary of mine\n")
 
 
 class Writer:

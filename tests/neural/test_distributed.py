@@ -24,7 +24,9 @@ from torch import Tensor, nn
 import gamedyn as gd
 from gamedyn.neural import R1, GANLoss, GradientPenalty, InstanceNoise, mlp_discriminator, mlp_generator, ring, train
 from gamedyn.neural.gan import GAN
-from gamedyn.neural.oracle import Oracle
+from gamedyn.neural.oracle import Oracle, cut
+from gamedyn.neural.sample import Sample
+from gamedyn.neural.training.fitting import refuse_uneven
 
 DOUBLE, ROWS = torch.float64, 18
 STEPS, FEW = 10, {"competitive": 1}  # which solves a linear system, column by column
@@ -314,6 +316,30 @@ def test_counts_of_parts_are_checked() -> None:
         build().oracle(accumulate=2.0)
     sizes = [len(field.sample) for field in build().oracle(accumulate=4).batch_field(0).fields]
     assert sizes == [4, 5, 5, 4]
+
+
+def test_old_samples_divide_where_the_rows_do() -> None:
+    from types import SimpleNamespace
+
+    def cuts(n: int, m: int, processes: int, parts: int) -> bool:
+        sample = Sample(torch.zeros(n, 1), torch.zeros(n, 1), (), old=torch.zeros(m, 1))
+        try:
+            return all(len(cut(share, parts)) == parts for share in cut(sample, processes))
+        except ValueError:
+            return False
+
+    for n in (12, 13, 16):
+        for processes, parts in ((1, 2), (1, 5), (2, 1), (3, 2), (4, 3)):
+            oracle = SimpleNamespace(group=SimpleNamespace(count=processes), accumulate=parts)
+            good = [m for m in range(1, n) if cuts(n, m, processes, parts)]
+            for m in range(1, n):
+                if m in good:
+                    refuse_uneven(m, n, oracle)
+                    continue
+                with pytest.raises(ValueError, match=f"processes = {processes}") as caught:
+                    refuse_uneven(m, n, oracle)
+                near = "use a share of" if good else "batch size with common divisors"
+                assert near in str(caught.value)
 
 
 def test_without_a_process_group_the_way_to_one_is_said() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -19,6 +21,8 @@ import gamedyn as gd
 from gamedyn.neural import GAN, mlp_discriminator, mlp_generator, ring, train
 from gamedyn.neural.training import Replay, TrainingResult, load_checkpoint, read_log
 from gamedyn.neural.training import folder as folder_module
+from gamedyn.neural.training.files import write_whole
+from gamedyn.neural.training.log import LogLine, RunLog
 
 METHOD = gd.Method(gd.Alternating(0.01, order=(1, 0), steps=(2, 1)), gd.Adam(beta1=0.5))
 
@@ -121,8 +125,21 @@ def test_a_finished_run_is_extended_as_if_it_had_been_longer(tmp_path: Path) -> 
     np.testing.assert_array_equal(longer.costs, whole.costs)
     assert set(longer.snapshot_steps) <= set(whole.snapshot_steps)
     assert [line["step"] for line in read_log(tmp_path) if line.get("event") == "finished"] == [30]
+    with pytest.warns(UserWarning, match=r"no spectra of the steps \[5\], which lie before .* step 30"):
+        spectra = train(small(), METHOD, 33, out=tmp_path, average=0.9, resume=True, spectrum_at=(5, 30), spectrum_k=1)
+    assert [s.step for s in spectra.spectra] == [30]
     with pytest.raises(ValueError, match="steps=20 is less"):
         train(small(), METHOD, 20, out=tmp_path, average=0.9, resume=True)
+
+
+def test_an_extended_run_has_the_record_of_a_longer_one_where_its_spacing_is_given(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"every": 4, "log_every": 2, "checkpoint_every": 4, "resume": True}
+    train(small(), METHOD, 12, out=tmp_path / "a", **settings)
+    assert_same(
+        train(small(), METHOD, 20, out=tmp_path / "a", **settings),
+        train(small(), METHOD, 20, out=tmp_path / "b", **settings),
+    )
+    assert without_times(tmp_path / "a") == without_times(tmp_path / "b")
 
 
 def test_what_is_recorded_of_the_costs_does_not_depend_on_the_steps_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,13 +303,36 @@ def test_a_checkpoint_of_another_run_is_refused_with_what_differs(tmp_path: Path
         with pytest.raises(ValueError, match="of another run") as caught:
             train(gan, method, 8, out=tmp_path, resume=True, **{"seed": 1, **settings})
         assert words in str(caught.value)
-    assert train(small(seed=9), METHOD, 4, out=tmp_path, seed=1, resume=True).steps == 4  # the start may be another
+    for gan, z0 in ((small(seed=9), None), (small(), torch.zeros(small().dim))):
+        with pytest.raises(ValueError, match=r"another run.* start \(z0, or what the modules hold\): '\w{64}' there"):
+            train(gan, METHOD, 8, out=tmp_path, seed=1, resume=True, z0=z0)
+    start = small().initial()
+    assert train(small(seed=9), METHOD, 4, out=tmp_path, seed=1, resume=True, z0=start).steps == 4
+
+
+def test_another_cut_of_the_batches_is_another_machine_unless_old_samples_are_shared_out(tmp_path: Path) -> None:
+    train(small(), METHOD, 4, out=tmp_path / "a", accumulate=2)
+    with pytest.warns(UserWarning, match="accumulate: 2 there, 4 here"):
+        ours = train(small(), METHOD, 8, out=tmp_path / "a", accumulate=4, resume=True)
+    torch.testing.assert_close(ours.z, train(small(), METHOD, 8).z, rtol=0, atol=1e-5)
+    train(small(), METHOD, 4, out=tmp_path / "b", accumulate=2, replay=Replay(40, 0.25))
+    with pytest.raises(ValueError, match=r"another run.* accumulate: 2 there, 4 here"):
+        train(small(), METHOD, 8, out=tmp_path / "b", accumulate=4, replay=Replay(40, 0.25), resume=True)
 
 
 def test_a_schedule_with_other_values_is_refused(tmp_path: Path) -> None:
     def method(late: float) -> Any:
         return gd.scheduled(gd.Simultaneous(0.1), "lr", lambda k: 0.1 if k < 3 else late)
 
+    for last in (70, 90):  # between the steps that a sample of them would look at
+        late = gd.scheduled(
+            gd.per_player(gd.Simultaneous(0.1), (1.0, 2.0)), "lr", lambda k, s=last: 0.1 / (1 + (k > s))
+        )
+        if last == 70:
+            train(small(), late, 100, out=tmp_path / "long", every=100)
+        else:
+            with pytest.raises(ValueError, match="schedule gave other coefficients"):
+                train(small(), late, 120, out=tmp_path / "long", resume=True)
     train(small(), method(0.05), 3, out=tmp_path)
     assert train(small(), method(0.02), 6, out=tmp_path, resume=True).steps == 6  # the same up to the checkpoint
     with pytest.raises(ValueError, match="schedule gave other coefficients"):
@@ -318,8 +358,74 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
 
+def test_a_folder_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
+    def second(step: int, z: torch.Tensor) -> None:
+        for resume in (True, False):
+            with pytest.raises(BlockingIOError, match="a run is going on in"):
+                train(small(), METHOD, 20, out=tmp_path, resume=resume)
+
+    train(small(), METHOD, 10, out=tmp_path, callback=second)
+    assert train(small(), METHOD, 12, out=tmp_path, resume=True).steps == 12
+
+
+def test_what_cannot_be_trained_leaves_no_file_and_a_refused_run_is_not_begun(tmp_path: Path) -> None:
+    begun: list[Any] = []
+    calls: dict[str, Any] = {"begun": lambda: begun.append(sorted(p.name for p in tmp_path.iterdir()))}
+    with pytest.raises(gd.NotInThisWorld):
+        train(small(), gd.Method(gd.ProximalPoint(0.1), gd.Adam()), 4, out=tmp_path / "run", **calls)
+    assert list(tmp_path.iterdir()) == begun == []
+    train(small(), METHOD, 4, out=tmp_path, **calls)
+    with pytest.raises(ValueError, match="steps=2 is less"):
+        train(small(), METHOD, 2, out=tmp_path, resume=True, **calls)
+    assert begun == [[".lock", "checkpoints", "log.jsonl"]]
+
+
+@pytest.mark.parametrize("at", [0, 7, 8])
+def test_ctrl_c_waits_for_the_step_and_keeps_its_state(at: int, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"every": 7, "checkpoint_every": 4, "average": 0.9, "replay": Replay(40, 0.25)}
+    whole = train(small(), METHOD, 20, **{**settings, "checkpoint_every": None})
+
+    class Asked(type(METHOD.rule)):  # type: ignore[misc]
+        def step(self, F: Any, z: Any, memory: Any) -> Any:
+            made.append(0)
+            if len(made) == at + 1:  # the first is the rehearsal
+                signal.raise_signal(signal.SIGINT)
+            return super().step(F, z, memory)
+
+    made: list[int] = []
+    rule = Asked(METHOD.rule.rule, METHOD.rule.order, METHOD.rule.steps)
+    handler = signal.getsignal(signal.SIGINT)
+    if at == 0:  # before the first step it is an ordinary one
+        with pytest.raises(KeyboardInterrupt):
+            train(small(), gd.Method(rule, gd.Adam(beta1=0.5)), 20, out=tmp_path / "early", **settings)
+        assert not (tmp_path / "early").exists()
+        return
+    asked = gd.Method(rule, gd.Adam(beta1=0.5))
+    with pytest.raises(
+        KeyboardInterrupt, match=rf"interrupted after step {at}, whose state is kept; go on with resume"
+    ):
+        train(small(), asked, 20, out=tmp_path, **settings)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert load_checkpoint(tmp_path).step == at
+    assert [(line["event"], line["step"]) for line in read_log(tmp_path) if "event" in line][-1] == ("interrupted", at)
+    assert_same(train(small(), asked, 20, out=tmp_path, resume=True, **settings), whole)
+    assert {line.get("event") for line in read_log(tmp_path)} == {None, "start", "checkpoint", "resume", "finished"}
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
+    def twice(step: int, z: torch.Tensor) -> None:
+        if step == 6:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        train(small(), METHOD, 12, out=tmp_path, every=3, checkpoint_every=5, callback=twice)
+    assert load_checkpoint(tmp_path).step == 5
+
+
 def test_a_killed_run_without_a_checkpoint_starts_anew(tmp_path: Path) -> None:
     interrupted(tmp_path, 1, 20, METHOD, every=1, checkpoint_every=20)
+    interrupted(tmp_path, 1, 20, METHOD, every=1, checkpoint_every=20)  # nor is it a run that another may not replace
     assert_same(train(small(), METHOD, 20, out=tmp_path, resume=True), train(small(), METHOD, 20))
     assert [line["event"] for line in read_log(tmp_path) if line["step"] == 0 and "event" in line] == ["start"]
 
@@ -366,3 +472,29 @@ def test_a_full_disk_is_reported_and_leaves_the_last_checkpoint(
     with pytest.raises(OSError, match="no space left"):
         train(small(), METHOD, 12, out=tmp_path, checkpoint_every=4)
     assert load_checkpoint(tmp_path).step == 4
+
+
+def no_space() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        """A file on a disk that takes ten more bytes."""
+
+        taken = 0
+
+        def write(self, data: bytes) -> int:
+            if self.taken == 10:
+                no_space()
+            self.taken = 10
+            return 10
+
+    log = RunLog(tmp_path)
+    log._file = Full()
+    with pytest.raises(OSError, match=r"No space left on device: '.*log.jsonl'"):
+        log.write(LogLine(50, costs={"generator": 0.7}))
+    monkeypatch.setattr(os, "fsync", lambda handle: no_space())
+    with pytest.raises(OSError, match=r"No space left on device: '.*run.bin'"):
+        write_whole(tmp_path / "run.bin", b"x")
+    assert list(tmp_path.iterdir()) == []

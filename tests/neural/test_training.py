@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Callable
@@ -416,6 +417,18 @@ def test_the_player_who_diverges_is_named() -> None:
     assert "parameters of the generator" not in result.message
 
 
+def test_a_rate_beyond_the_numbers_of_z_is_refused_and_one_of_a_schedule_ends_the_run() -> None:
+    gan = small(torch.float32)
+    for method in (gd.Method(gd.Simultaneous(1e39), gd.Adam()), gd.per_player(gd.Simultaneous(1.0), (1.0, math.inf))):
+        with pytest.raises(ValueError, match=r"the method has the coefficient (1e\+39|inf); .*end at 3.4e\+38"):
+            train(gan, method, 3)
+    assert train(small(), gd.Simultaneous(1e39), 1).status == "finished"  # float64 holds it
+    rule = gd.scheduled(gd.Simultaneous(0.1), "lr", lambda k: 0.1 if k < 3 else 1e40)
+    result = train(gan, gd.Method(rule, gd.Adam()), 10)
+    assert (result.status, result.steps) == ("diverged", 4)
+    assert result.message == "step 4 has a coefficient that torch.float32 cannot hold"
+
+
 # --- files and pages
 
 
@@ -490,9 +503,28 @@ def test_bad_arguments_are_named() -> None:
         ({"steps": 2, "log_every": 0}, "log_every is 0"),
         ({"steps": 2, "replay": Replay(3)}, "the buffer holds 3"),
         ({"steps": 2, "replay": Replay(30, 0.01)}, "another share or batch size"),
+        ({"steps": None}, "steps is None"),
+        ({"steps": True}, "steps is True"),
+        ({"steps": 2, "average": "0.9"}, "average is '0.9'"),
+        ({"steps": 2, "replay": Replay(30, 0.3), "accumulate": 4}, r"5 old.* = 4.*use a share of 0.25, 0.5, 0.75$"),
     ):
         with pytest.raises(ValueError, match=words):
             train(gan, gd.Simultaneous(0.1), **kw)
+    for kw, words in (
+        ({"z0": [1] * gan.dim}, "z0 has numbers of type torch.int64"),
+        ({"z0": ["a"]}, "z0 is of type list"),
+        ({"spectrum_at": 10}, "spectrum_at is 10; give a sequence"),
+        ({"spectrum_at": [1.5]}, "must be ints"),
+        ({"monitor": 3}, "monitor is 3; give Monitor"),
+        ({"callback": 3}, "callback is 3; give a function"),
+        ({"progress": "yes"}, "progress is 'yes'"),
+        ({"resume": "yes", "out": "run"}, "resume is 'yes'"),
+        ({"out": 3}, "out is 3; give the path"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            train(gan, gd.Simultaneous(0.1), 2, **kw)
+    with pytest.raises(NotADirectoryError, match="is a file; give a folder"):
+        train(gan, gd.Simultaneous(0.1), 2, out=__file__)
     with pytest.raises(TypeError, match="no rule"):
         train(gan, "adam", 3)
     with pytest.raises(TypeError, match="give Replay"):
@@ -561,3 +593,82 @@ def test_every_named_method_trains_two_networks(name: str) -> None:
 def test_a_method_on_strategies_refuses_networks(name: str) -> None:
     with pytest.raises(gd.NotInThisWorld, match="constraints"):
         train(small(), gd.named(name, lr=1e-3), steps=1, seed=0, progress=False)
+
+
+# --- what is given
+
+
+def test_numbers_of_numpy_and_arrays_are_taken_as_they_are() -> None:
+    gan = small()
+    z0 = gan.initial() + 0.1
+    ours = train(gan, gd.Simultaneous(0.1), np.int64(3), every=np.int32(1), z0=z0.numpy(), spectrum_at=np.array([0]))  # type: ignore[arg-type]
+    theirs = train(gan, gd.Simultaneous(0.1), 3, every=1, z0=z0, spectrum_at=(0,))
+    assert torch.equal(ours.snapshots, theirs.snapshots)
+    assert len(ours.spectra) == 1
+
+
+def test_old_samples_are_shared_out_to_parts_of_a_batch_by_the_shares_that_are_offered() -> None:
+    for share in (0.25, 0.5, 0.75):
+        result = train(small(), gd.Simultaneous(0.1), 3, replay=Replay(30, share), accumulate=4)
+        assert result.status == "finished"
+
+
+def test_pauses_are_those_of_a_list_and_need_none() -> None:
+    from gamedyn.neural import Monitor
+    from gamedyn.neural.training.pauses import Pauses
+
+    for steps, every, gap, looks in (
+        (23, 5, 4, {"every": 3}),
+        (20, None, None, {"steps": (0, 7, 20, 99)}),
+        (3, 9, 9, {}),
+    ):
+        monitor = Monitor(**looks) if looks else None  # type: ignore[arg-type]
+        pauses = Pauses(steps, every, (2, 0), monitor, gap, checkpoints=True)
+        tenth = max(1, steps // 10)
+        expected = {
+            "snapshots": {*range(0, steps, every or tenth), steps},
+            "checkpoints": {*range(gap or tenth, steps, gap or tenth), steps},
+            "spectra": {0, 2},
+            "looks": set() if monitor is None else set(monitor.stops(steps)),
+        }
+        for name, listed in expected.items():
+            assert {s for s in range(-2, steps + 9) if s in getattr(pauses, name)} == listed, name
+        met, at = [], pauses.after(0)
+        while at is not None:
+            met.append(at)
+            at = pauses.after(at + 1)
+        assert met == sorted(set().union(*expected.values()))
+    endless = Pauses(10**15, 1, (), None, 1, checkpoints=True)
+    assert endless.after(10**14) == 10**14
+    assert 10**15 + 1 not in endless.snapshots
+
+
+def test_a_result_whose_parts_do_not_belong_together_is_refused(tmp_path: Path) -> None:
+    import json
+
+    path = tmp_path / "run.npz"
+    train(small(torch.float32), gd.Simultaneous(0.1), 2, average=0.5).save(path)
+    whole, data = dict(np.load(path)), path.read_bytes()
+    record = json.loads(str(whole["record"]))
+    changes: list[dict[str, Any]] = [
+        *({"record": {**record, **bad}} for bad in ({"steps": "x"}, {"players": 5}, {"seconds": math.nan}, {"odd": 1})),
+        {"record": "[" * 100_000},
+        {"z": np.zeros(83, dtype=np.uint16)},
+        {"costs": np.zeros(2)},
+        {"snapshots": np.zeros((3, 4), dtype=np.float32)},
+        {"average": whole["average"].astype(float)},
+        {"cost_steps": np.zeros(3, dtype=int)},
+    ]
+    for change in changes:
+        change |= {"record": np.array(json.dumps(change["record"]))} if isinstance(change.get("record"), dict) else {}
+        np.savez(path, **{**whole, **change})
+        with pytest.raises(ValueError, match="gamedyn training result"):
+            TrainingResult.load(path)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        damaged = bytearray(data)
+        for place in rng.integers(len(data), size=3):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(ValueError):
+            TrainingResult.load(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,46 @@ def test_the_line_of_a_cost_is_its_running_mean_over_a_fiftieth_of_the_record() 
     line = TrainingDisplay({"step 0": np.zeros((2, 2))}, data=np.ones((2, 2)), costs=costs).plot().costs_["generator"]
     means = [values[k : k + 4].mean() for k in range(197)]
     np.testing.assert_allclose(line.get_xydata(), np.c_[np.arange(4, 201), means], atol=1e-14)
+
+
+def test_a_run_that_diverged_at_once_has_axes_that_can_be_read() -> None:
+    costs = TrainingSeries(
+        np.array([1, 2, 3]), {"generator": np.array([0.7, 1e12, np.nan]), "other": np.array([1, -2, 1e33])}
+    )
+    display = TrainingDisplay(
+        {"step 0": np.zeros((4, 2)), "average": np.full((4, 2), 1e9)},
+        data=np.array([[-1.0, -1.0], [1.0, 1.0]]),
+        costs=costs,
+        found=TrainingSeries(np.array([0]), {"modes found": np.array([0])}),
+    ).plot()
+    first, second = display.strip_
+    assert first.get_position().width == pytest.approx(second.get_position().width)
+    display.figure_.draw_without_rendering()
+    drawn, legend = (artist.get_window_extent() for artist in (second.texts[0], second.get_legend()))
+    assert not drawn.overlaps(legend)
+    gap = second.get_window_extent().x0 - first.get_window_extent().x1
+    assert gap < 0.5 * first.get_window_extent().width
+    below, coverage = (line.axes for line in (display.costs_["generator"], display.found_["modes found"]))
+    assert (below.get_yscale(), below.get_title()) == ("symlog", "cost on the batch, logarithmic from 1 on")
+    ticks = [below.transData.transform((0, t))[1] for t in below.get_yticks()]
+    assert min(np.diff(sorted(ticks))) > 8  # points, as high as a label
+    assert coverage.get_xlim() == pytest.approx((-0.04, 1.04))
+    assert all(tick == int(tick) for tick in coverage.get_xticks())
+
+
+@pytest.mark.parametrize("last", [9_000, 12_000, 1_000_000])
+def test_the_numbers_of_long_runs_stand_apart(last: int) -> None:
+    steps = np.linspace(1, last, 200)
+    costs = TrainingSeries(steps, {"generator": np.ones(200)})
+    spectra = {f"step {k}": [1.0] for k in range(3)}
+    display = TrainingDisplay({"step 0": np.zeros((2, 2))}, data=np.eye(2), costs=costs, spectra=spectra).plot()
+    display.figure_.draw_without_rendering()
+    ax = display.costs_["generator"].axes
+    labels = [label for label in ax.get_xticklabels() if 0 <= label.get_position()[0] <= last]
+    assert 3 <= len(labels) <= 6
+    for left, right in pairwise(labels):
+        assert right.get_window_extent().x0 - left.get_window_extent().x1 > 4
+    assert ax.get_yscale() == "linear"
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (3, 2, 3)])

@@ -177,12 +177,25 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             average=tensors.get("average"),
             replay=tensors.get("replay"),
             records={name: tensors[name] for name in _RECORDS},
-            spectra=tuple(Spectrum.from_json(text) for text in content["spectra"]),
+            spectra=_spectra(content, tensors["z"].numel()),
             path=path,
             **{name: content[name] for name in ("step", "seed", "seconds", "run", "machine", "schedule")},
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise _refusal(path, f"it lacks or misstates {error}") from error
+
+
+def _spectra(content: Mapping[str, Any], d: int) -> tuple[Spectrum, ...]:
+    """The spectra, of ascending steps up to the checkpoint's, each of d coordinates."""
+    found = tuple(Spectrum.from_json(text) for text in content["spectra"])
+    steps = [s.step for s in found]
+    if any(type(step) is not int or not 0 <= step <= content["step"] for step in steps):
+        raise ValueError(f"the steps of its spectra, {steps[:5]}")
+    if len(set(steps)) < len(steps) or any(type(s.dim) is not int or s.dim != d for s in found):
+        raise ValueError("its spectra: two of one step, or of another dimension")
+    if any(not len(s.eigenvalues) == len(s.residuals) == len(s.converged) for s in found):
+        raise ValueError("the lengths of its spectra")
+    return found
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -246,7 +259,10 @@ def _read_tensors(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
         raise _refusal(
             path, f"it has {path.stat().st_size} bytes instead of {content['bytes']}, so it was cut or changed"
         )
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except (MemoryError, OverflowError) as error:
+        raise _refusal(path, f"its {content['bytes']} bytes are more than the memory of this machine") from error
     if hashlib.sha256(data).hexdigest() != content["sha256"]:
         raise _refusal(path, "its checksum is another one than its JSON file says, so it was changed or damaged")
     try:
@@ -267,7 +283,25 @@ def _read_tensors(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
         steps = tensors[name]
         if bool((steps.diff() <= 0).any()) or bool((steps < 0).any()) or bool((steps > content["step"]).any()):
             raise _refusal(path, f"{name} do not ascend from 0 to {content['step']}")
+    _check_records(path, tensors, content["step"])
     return {name: t.clone() for name, t in tensors.items()}  # into memory that is torch's own, aligned as at the start
+
+
+def _check_records(path: Path, tensors: Mapping[str, Tensor], step: int) -> None:
+    """Refuse a record that no run leaves: snapshots from the start on, and costs of every 2^j-th step"""
+    if not tensors["snapshot_steps"][:1].eq(0).sum():
+        raise _refusal(path, "it has no snapshot of step 0")
+    costs = tensors["cost_steps"]
+    thin = int(costs[1] - costs[0]) if len(costs) > 1 else max(step, 1)
+    evenly = len(costs) == -(-step // thin) and bool((costs == 1 + thin * torch.arange(len(costs))).all())
+    if not evenly or (len(costs) > 1 and thin & (thin - 1)):
+        raise _refusal(path, f"its costs are not those of every first, second, fourth, ... step up to {step}")
+    kinds = {name: tensors["z"].dtype for name in ("snapshots", "average", "replay")}
+    kinds |= {"costs": torch.float64, "field_norms": torch.float64}
+    if odd := [name for name, dtype in kinds.items() if name in tensors and tensors[name].dtype != dtype]:
+        raise _refusal(path, f"{odd[0]} are of type {tensors[odd[0]].dtype}, not {kinds[odd[0]]}")
+    if not tensors["z"].is_floating_point():
+        raise _refusal(path, f"z is of type {tensors['z'].dtype}")
 
 
 def _check_shapes(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -6,9 +6,11 @@ write a temporary name, fsync it, rename it, fsync the folder (once for several 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["TEMPORARY", "sync_folder", "write_whole"]
+__all__ = ["TEMPORARY", "named", "sync_folder", "write_whole"]
 
 TEMPORARY = ".tmp"  # ending of what is not finished
 
@@ -17,7 +19,8 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write a file by (1) but for the folder's fsync; an old one of this name is replaced in one go."""
     temporary = path.with_name(path.name + TEMPORARY)
     try:
-        with open(temporary, "wb") as file:
+        temporary.unlink(missing_ok=True)  # what lies there is a leftover, or a link to someone else's file
+        with named(path), open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -25,6 +28,17 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """An error of the system inside, such as a full disk, says which file it is about."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def sync_folder(folder: Path) -> None:

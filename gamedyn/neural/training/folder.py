@@ -31,7 +31,8 @@ from gamedyn.neural.training.checkpoint import (
     write_checkpoint,
 )
 from gamedyn.neural.training.identity import differences
-from gamedyn.neural.training.log import NAME, LogLine, RunLog
+from gamedyn.neural.training.lock import FolderLock
+from gamedyn.neural.training.log import LogLine, RunLog
 
 if TYPE_CHECKING:
     from gamedyn.neural.training.run import Run
@@ -66,6 +67,7 @@ class RunFolder:
         self._writer: ThreadPoolExecutor | None = None
         self._pending: Future[None] | None = None
         self._good: list[Path] = []
+        self._lock: FolderLock | None = None
 
     def __enter__(self) -> RunFolder:
         return self
@@ -79,6 +81,8 @@ class RunFolder:
                     part.close()
             if self._writer is not None:
                 self._writer.shutdown()
+            if self._lock is not None:
+                self._lock.close()
 
     @property
     def checkpoints(self) -> Path:
@@ -92,14 +96,19 @@ class RunFolder:
         Raises
         ------
         FileExistsError
-            If there is a run in the folder that is not to go on.
+            If there is a run in the folder that is not to go on.  One without a checkpoint is none.
+        BlockingIOError
+            If it is going on there.
         ValueError
             If its checkpoints are all damaged, or of another run.
         """
         if self.out is None:
             return
+        if self._log is not None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            self._lock = FolderLock(self.out)
         old = find_checkpoints(self.checkpoints) if self.resume or self._log is not None else []
-        if self._log is not None and not self.resume and (old or (self.out / NAME).exists()):
+        if self._log is not None and not self.resume and old:
             raise FileExistsError(
                 f"there is a run in {str(self.out)!r}; go on from its last checkpoint with resume=True, or give "
                 f"another folder"
@@ -145,6 +154,15 @@ class RunFolder:
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending = self._writer.submit(self._keep, tensors, content)
+
+    def stop(self, run: Run) -> str:
+        """Keep the state of an interrupted run; says how it goes on."""
+        self.checkpoint(run)
+        self._event(run, "interrupted")
+        self._wait()
+        return (
+            f"interrupted after step {run.done}, whose state is kept; go on with resume=True and out={str(self.out)!r}"
+        )
 
     def end(self, run: Run) -> None:
         """Note how the run ended; of a diverged one, name its last good checkpoint."""
@@ -200,10 +218,10 @@ def _check_same(checkpoint: Checkpoint, run: Run, steps: int) -> None:
     where = str(checkpoint.path)
     if odd := differences(checkpoint.run, run.identity):
         raise ValueError(f"{where!r} is of another run; use the same settings or another folder. " + "; ".join(odd))
-    if checkpoint.schedule != run.schedule(checkpoint.step):
-        raise ValueError(f"{where!r} is of another run: the method's schedule gave other coefficients up to its step")
     if checkpoint.step > steps:
         raise ValueError(f"{where!r} is of step {checkpoint.step}, steps={steps} is less; give at least as many")
+    if checkpoint.schedule != run.schedule.until(checkpoint.step):
+        raise ValueError(f"{where!r} is of another run: the method's schedule gave other coefficients up to its step")
     if odd := differences(checkpoint.machine, run.machine):
         warnings.warn(
             f"the run goes on elsewhere than {where!r} was written, so its last bits will not be those of one without "

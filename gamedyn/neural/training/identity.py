@@ -1,7 +1,7 @@
 """What makes two runs the same run, and on what their last bits depend.
 
-run = (networks, loss, penalties, data, method, seed, batches)   must agree, or a checkpoint is of another run
-machine = (processor, threads, torch, device)                    may differ, but then the bits do
+run = (start, networks, loss, penalties, data, method, seed, batches)   must agree, or a checkpoint is of another run
+machine = (processor, threads, torch, device, parts of a batch)  may differ, but then the bits do
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from torch import Tensor
 from gamedyn._version import __version__
 from gamedyn.neural.flat import FlatNetwork
 from gamedyn.rules.method import Method
+from gamedyn.rules.rule import at, is_scheduled, period
+from gamedyn.rules.wrappers import scheduled
 
-__all__ = ["describe", "differences", "machine", "run_identity", "schedule"]
+__all__ = ["Schedule", "checksum", "describe", "differences", "machine", "run_identity"]
 
 LONGEST = 400  # characters of a description; longer ones end in a checksum
 
@@ -66,7 +68,7 @@ def _sha(data: bytes | memoryview) -> str:
 
 
 def run_identity(gan: Any, method: Method, transforms: tuple[Any, ...], **settings: Any) -> dict[str, str]:
-    """Everything that a run is a function of, apart from its start.
+    """Everything that a run is a function of.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ def run_identity(gan: Any, method: Method, transforms: tuple[Any, ...], **settin
     transforms : tuple
         Of the game.
     **settings
-        Seed, batch size and the like.
+        Seed, batch size, a checksum of the start, and the like.
     """
     found = {"method": describe(method), "transforms of the game": describe(transforms)}
     found |= {f"network {k}, {net.role}": _network(net) for k, net in enumerate(gan.networks)}
@@ -97,10 +99,42 @@ def _layers(net: FlatNetwork) -> str:
     return _sha(f"{_described(net.module)} {still} {active}".encode())
 
 
-def schedule(method: Method, step: int) -> str:
-    """A checksum of the coefficients at 0, 1, 3, 7, ... and the last step before `step`: functions by their values."""
-    probes = sorted({0, max(0, step - 1), *(2**i - 1 for i in range(step.bit_length()) if 2**i <= step)})
-    return _sha("; ".join(_described(method.at(k)) for k in probes).encode())
+class Schedule:
+    """Checksums of a method's coefficients at every step so far: functions count by their values.
+
+    Parameters
+    ----------
+    method : Method
+
+    Notes
+    -----
+    Each step is looked at once; of a schedule that repeats itself one period is.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self.method, self.scheduled = method, is_scheduled(method.rule)
+        self._sum, self._seen = hashlib.sha256(), 0
+
+    def until(self, step: int) -> str:
+        """The checksum of the steps before `step`, which does not fall from call to call; empty without a schedule."""
+        if not self.scheduled:
+            return ""
+        last = step if (repeats := period(self.method.rule)) is None else min(step, repeats)
+        for k in range(self._seen, last):
+            self._sum.update(f"{_coefficients(self.method.rule, k)};".encode())
+        self._seen = max(self._seen, last)
+        return self._sum.hexdigest()
+
+
+def _coefficients(rule: Any, k: int) -> str:
+    """The values of the schedules in a rule at step k; of one with a schedule of another kind all that it is then."""
+    if type(rule) is scheduled:
+        value = rule.values(k) if callable(rule.values) else rule.values[k % len(rule.values)]
+        inner = f" {_coefficients(rule.rule, k)}" if is_scheduled(rule.rule) else ""
+        return f"{value!r}{inner}" if type(value) is float else f"{_described(value)}{inner}"
+    if getattr(rule, "at", None) is None and is_scheduled(rule.rule):
+        return _coefficients(rule.rule, k)
+    return _described(at(rule, k))
 
 
 def machine(device: torch.device) -> dict[str, str]:

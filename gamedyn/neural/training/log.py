@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gamedyn.neural.training.files import sync_folder, write_whole
+from gamedyn.neural.training.files import named, sync_folder, write_whole
 
 __all__ = ["LogLine", "RunLog", "read_log"]
 
 NAME = "log.jsonl"
-_END = ("finished", "diverged")
+_END = ("finished", "diverged", "interrupted")
 
 
 class LogLine:
@@ -68,8 +68,16 @@ class RunLog:
         self._file: Any = None
 
     def begin(self) -> None:
-        """An empty log."""
-        self._file = open(self.path, "wb", buffering=0)  # noqa: SIM115
+        """An empty log, in place of one of a run that left no checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If there is a file of this name that is no log.
+        """
+        self._read()
+        write_whole(self.path, b"")
+        self._open()
 
     def go_on(self, step: int) -> None:
         """Drop what was logged after the checkpoint of a step, in one go.
@@ -80,7 +88,7 @@ class RunLog:
             If the file is no log.
         """
         kept: list[dict[str, Any]] = []
-        for line in read_log(self.path) if self.path.exists() else ():
+        for line in self._read():
             if line["step"] > step or line.get("event") in _END:
                 break
             kept.append(line)
@@ -88,11 +96,25 @@ class RunLog:
                 break
         write_whole(self.path, b"".join((json.dumps(line, ensure_ascii=False) + "\n").encode() for line in kept))
         sync_folder(self.path.parent)
-        self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
+        self._open()
+
+    def _read(self) -> tuple[dict[str, Any], ...]:
+        """What is there, nothing if there is none; what is no file of a run's own is left alone."""
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
+            kind = "a symbolic link" if self.path.is_symlink() else "no plain file"
+            raise ValueError(f"{str(self.path)!r} is {kind}, a run's log is a file of its own; move it away")
+        return read_log(self.path) if self.path.exists() else ()
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._file = os.fdopen(os.open(self.path, flags), "ab", buffering=0)
 
     def write(self, line: LogLine) -> None:
         """One line, handed to the operating system before this returns."""
-        self._file.write(line.encoded())
+        left = line.encoded()
+        with named(self.path):
+            while left:  # a disk that becomes full takes a part first, and refuses the next
+                left = left[self._file.write(left) :]
 
     def sync(self) -> None:
         """Everything written so far, on the disk."""
@@ -115,7 +137,7 @@ def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
     Returns
     -------
     tuple of dict
-        Each with an int "step"; events have an "event": start, resume, checkpoint, diverged, finished.
+        Each with an int "step"; events have an "event": start, resume, checkpoint, interrupted, diverged, finished.
 
     Raises
     ------
@@ -148,7 +170,9 @@ def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
     lines = []
     for number, text in enumerate(whole, start=1):
         try:
-            line = json.loads(text)
+            line = json.loads(text, parse_constant=_no_constant)
+            if b"\\u" in text:
+                json.dumps(line, ensure_ascii=False).encode()  # half a character cannot be written again
         except (ValueError, RecursionError) as error:
             raise _refusal(path, number, str(error)) from error
         step = line.get("step") if isinstance(line, dict) else None
@@ -156,6 +180,10 @@ def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
             raise _refusal(path, number, "no object with a step")
         lines.append(line)
     return tuple(lines)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _refusal(path: Path, number: int, why: str) -> ValueError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,17 @@ from gamedyn.games.transformed import TransformedGame, unwrap
 from gamedyn.neural.analysis.monitor import Monitor
 from gamedyn.neural.gan import GAN
 from gamedyn.neural.hidden_state import refuse_hidden_state
+from gamedyn.neural.training.arguments import (
+    check_objects,
+    checked_average,
+    checked_count,
+    checked_folder,
+    checked_start,
+    checked_steps,
+)
 from gamedyn.neural.training.folder import RunFolder
+from gamedyn.neural.training.interrupt import Interrupt
+from gamedyn.neural.training.pauses import Pauses
 from gamedyn.neural.training.replay import Replay
 from gamedyn.neural.training.result import TrainingResult
 from gamedyn.neural.training.run import Run
@@ -54,6 +65,7 @@ def train(
     resume: bool = False,
     log_every: int | None = None,
     tensorboard: Any = None,
+    begun: Callable[[], None] | None = None,
 ) -> TrainingResult:
     """Run a method on a GAN.
 
@@ -83,7 +95,7 @@ def train(
         Decay of an exponential average of the iterates, as 0.999: ``result.average``.  It starts at the start.
     replay : Replay, optional
         Show D old samples among the new ones.
-    z0 : Tensor, optional
+    z0 : Tensor or array, optional
         The start `(d,)`, by default the modules' parameters.
     every : int, optional
         Steps between snapshots, by default a tenth of the run.  The start and the end are always kept.
@@ -103,12 +115,14 @@ def train(
     checkpoint_every : int, optional
         Steps between checkpoints, by default a tenth of the run; one at the end always.  The last two are kept.
     resume : bool
-        Go on from the last checkpoint in `out`, from the start if there is none.  The result is that of a run without
-        interruption, bit for bit on the same machine with the same torch and number of threads.
+        Go on from the last checkpoint in `out`, from the start if there is none.  The result is that of a run with
+        these arguments without interruption, bit for bit on the same machine with the same torch and number of threads.
     log_every : int, optional
         Steps between two lines of costs in the log, by default a hundredth of the run.
     tensorboard : path or SummaryWriter, optional
         The numbers of the log also there; a path needs ``pip install "gamedyn[tensorboard]"``.
+    begun : callable, optional
+        begun() once, in the process that writes, when the run has been accepted and has its folder.
 
     Returns
     -------
@@ -119,7 +133,12 @@ def train(
     ValueError, TypeError
         Counts or steps out of range, z0 of a wrong length, no method; a checkpoint that is damaged or of another run.
     FileExistsError
-        If there is a run in `out`, and `resume` is not asked for.
+        If there is a run with a checkpoint in `out`, and `resume` is not asked for.
+    BlockingIOError
+        If another run is going on in `out`.
+    KeyboardInterrupt
+        By Ctrl-C; a run with a folder, in one process, first finishes the step and writes a checkpoint of it.  A second
+        Ctrl-C does not wait.
 
     Examples
     --------
@@ -134,14 +153,13 @@ def train(
         raise TypeError(
             f"{type(gan).__name__} is no GAN, and no transformed one; build GAN(generator, discriminator, data=...)"
         )
-    for what, count in (
-        ("steps", steps),
-        ("every", every),
-        ("checkpoint_every", checkpoint_every),
-        ("log_every", log_every),
-    ):
-        _check_count(what, count)
-    pauses = _Pauses(steps, every, spectrum_at, monitor, (out is not None, checkpoint_every))
+    steps, every = checked_count("steps", steps, needed=True), checked_count("every", every)
+    checkpoint_every = checked_count("checkpoint_every", checkpoint_every)
+    log_every = checked_count("log_every", log_every) or max(1, steps // 100)
+    average, z0, out = checked_average(average), checked_start(z0), checked_folder(out, resume)
+    check_objects(callback, monitor, progress)
+    spectra = checked_steps("spectrum_at", spectrum_at)
+    pauses = Pauses(steps, every, spectra, monitor, checkpoint_every, checkpoints=out is not None)
     if checkpoint_every is not None and out is None:
         raise ValueError(f"checkpoint_every={checkpoint_every} needs a folder to write to; give out=DIR")
     rows = {"sampling": sampling, "accumulate": accumulate, "group": group}
@@ -150,39 +168,17 @@ def train(
     folder = RunFolder(out, resume, tensorboard, writes=run.writes)
     with folder, _bar(steps, progress if run.writes else False) as report, torch.no_grad():
         run.start(z0, average)
+        if out is not None:
+            run.rehearse()
         with run.together():
             folder.begin(run, steps)
+            if begun is not None and run.writes:
+                begun()
         run.agree()
-        _go(run, pauses, folder, _Looks(callback, spectrum_k, monitor, report, log_every or max(1, steps // 100)))
+        with Interrupt(out is not None and run.group is None) as interrupt:
+            _go(run, pauses, folder, _Looks(callback, spectrum_k, monitor, report, log_every, interrupt))
         folder.end(run)
         return run.result()
-
-
-def _check_count(what: str, value: int | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ValueError(f"{what} is {value!r}; it must be an int of at least 1")
-
-
-class _Pauses:
-    """After which steps a run pauses, and what for."""
-
-    def __init__(
-        self,
-        steps: int,
-        every: int | None,
-        spectrum_at: Sequence[int],
-        monitor: Monitor | None,
-        checkpoints: tuple[bool, int | None],
-    ) -> None:
-        if odd := [s for s in spectrum_at if not 0 <= s <= steps]:
-            raise ValueError(f"spectrum_at={list(spectrum_at)}: {odd} are no steps of this run, which has 0 to {steps}")
-        tenth = max(1, steps // 10)
-        self.snapshots = {*range(0, steps, every or tenth), steps}
-        self.spectra = set(spectrum_at)
-        self.looks = set() if monitor is None else set(monitor.stops(steps))
-        wanted, gap = checkpoints
-        self.checkpoints = {*range(gap or tenth, steps, gap or tenth), steps} if wanted else set()
-        self.all = sorted(self.snapshots | self.spectra | self.looks | self.checkpoints)
 
 
 @dataclass(frozen=True)
@@ -194,21 +190,32 @@ class _Looks:
     monitor: Monitor | None
     report: Callable[[int, list[float]], None]
     log_every: int
+    interrupt: Interrupt
 
 
-def _go(run: Run, pauses: _Pauses, folder: RunFolder, looks: _Looks) -> None:
+def _go(run: Run, pauses: Pauses, folder: RunFolder, looks: _Looks) -> None:
     """From where the run is to its end, or to the first number that is not finite."""
     begun = run.done
     run.keep_records(pauses.snapshots, pauses.spectra)
+    kept = [s.step for s in run.spectra]
+    if lost := [step for step in pauses.spectra.single if step < begun and step not in kept]:
+        warnings.warn(
+            f"the record has no spectra of the steps {lost}, which lie before the checkpoint of step {begun} that the "
+            f"run goes on from and were not asked for then",
+            stacklevel=3,
+        )
     log = folder.costs_of(run)
-    for stop in (s for s in pauses.all if s >= begun):
-        run.advance(stop, looks.report, log, looks.log_every)
+    stop = pauses.after(begun)
+    while stop is not None:
+        run.advance(stop, looks.report, log, looks.log_every, looks.interrupt)
         if not run.message:
             run.check_memory()
         if run.message:
             if looks.monitor is not None:
                 looks.monitor.look(run.done, run.game, run.parts[0], seconds=run.seconds)
             return
+        if run.done < stop:  # interrupted
+            raise KeyboardInterrupt(folder.stop(run))
         if stop in pauses.snapshots and stop not in run.snapshot_steps:
             folder.norms(stop, run.snapshot(looks.callback), run.seconds)
         if stop in pauses.spectra and stop not in [s.step for s in run.spectra]:
@@ -217,6 +224,9 @@ def _go(run: Run, pauses: _Pauses, folder: RunFolder, looks: _Looks) -> None:
             looks.monitor(stop, run.game, run.parts[0], seconds=run.seconds)
         if stop in pauses.checkpoints:
             folder.checkpoint(run)
+        if looks.interrupt.noted and stop < pauses.last:
+            raise KeyboardInterrupt(folder.stop(run))
+        stop = pauses.after(stop + 1)
 
 
 @contextmanager

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
+import struct
 import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,12 @@ _ARRAYS = ("costs", "cost_steps", "snapshot_steps", "field_norms")
 _STATE = "preconditioner_state_"
 _RECORD = (
     *("status", "message", "steps", "seconds", "seed", "batch_size", "sampling", "method", "game", "players", "device"),
+)
+
+
+_DAMAGE: tuple[type[Exception], ...] = (  # what zip files, NumPy and JSON raise over bytes that are none of theirs
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, ArithmeticError, MemoryError),
+    *(RuntimeError, zipfile.BadZipFile, zlib.error, struct.error),
 )
 
 
@@ -128,8 +138,10 @@ class TrainingResult:
                 if str(archive["format"]) != FORMAT:
                     raise ValueError("another format")
                 record = json.loads(str(archive["record"]))
-                record["players"] = tuple(record["players"])
                 state = [f"{_STATE}{k}" for k in range(len(archive.files)) if f"{_STATE}{k}" in archive.files]
+                _check_record(record)
+                _check_arrays({name: archive[name] for name in archive.files}, record, state)
+                record["players"] = tuple(record["players"])
                 return cls(
                     preconditioner_state=tuple(torch.from_numpy(archive[name]) for name in state),
                     z=torch.from_numpy(archive["z"]),
@@ -139,7 +151,7 @@ class TrainingResult:
                     **{name: archive[name] for name in _ARRAYS},
                     **record,
                 )
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise ValueError(
                 f"{os.fspath(path)!r} is no '{FORMAT}' ({error}); write one with result.save(path)"
             ) from error
@@ -167,3 +179,39 @@ class TrainingResult:
                 f"imaginary share {s.imaginary_share:.3f}, {s.missing} not converged"
             )
         return "\n".join(lines)
+
+
+def _check_record(record: Any) -> None:
+    """Refuse values of other types than a run has."""
+    if not isinstance(record, dict) or sorted(record) != sorted(_RECORD):
+        raise ValueError("its record has other names")
+    texts = [record[name] for name in ("status", "message", "sampling", "method", "game", "device")]
+    counts = [record[name] for name in ("steps", "seed", "batch_size")]
+    seconds, players = record["seconds"], record["players"]
+    good = all(isinstance(text, str) for text in texts) and record["status"] in ("finished", "diverged")
+    good &= all(type(count) is int and count >= 0 for count in counts)
+    good &= type(seconds) in (int, float) and math.isfinite(seconds) and seconds >= 0
+    good &= isinstance(players, list) and all(isinstance(name, str) for name in players)
+    if not good:
+        raise ValueError("its record has values of other types, or that cannot be")
+
+
+def _check_arrays(arrays: Mapping[str, np.ndarray], record: Mapping[str, Any], state: Sequence[str]) -> None:
+    """Refuse arrays that do not belong together."""
+    z, shots, rows, n = arrays["z"], arrays["snapshot_steps"], arrays["cost_steps"], len(record["players"])
+    d = z.shape
+    shapes = {
+        "costs": (*rows.shape, n),
+        "field_norms": (*shots.shape, n),
+        "snapshots": (*shots.shape, *d),
+        "average": d,
+    }
+    good = z.ndim == shots.ndim == rows.ndim == 1
+    good &= all(arrays[name].shape == shape for name, shape in shapes.items() if name in arrays)
+    good &= all(arrays[name].dtype == z.dtype for name in ("snapshots", "average") if name in arrays)
+    good &= z.dtype in (np.float16, np.float32, np.float64) and all(a.dtype.kind == "i" for a in (shots, rows))
+    good &= all(arrays[name].dtype.kind == "f" for name in ("costs", "field_norms"))
+    good &= all(arrays[name].dtype.kind in "fi" for name in state)
+    if not good:
+        found = ", ".join(f"{name} {a.shape} {a.dtype}" for name, a in arrays.items() if a.ndim)
+        raise ValueError(f"its arrays do not belong together: {found}")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -25,12 +25,13 @@ from gamedyn.neural.analysis.spectrum import Spectrum, spectrum
 from gamedyn.neural.gan import GAN
 from gamedyn.neural.oracle import Oracle
 from gamedyn.neural.training.checkpoint import Checkpoint
-from gamedyn.neural.training.identity import machine, run_identity, schedule
+from gamedyn.neural.training.fitting import check_state, refuse_beyond, refuse_uneven
+from gamedyn.neural.training.identity import Schedule, checksum, machine, run_identity
+from gamedyn.neural.training.interrupt import Interrupt
 from gamedyn.neural.training.preconditioners import TorchAdam, for_torch, spread_counts
 from gamedyn.neural.training.replay import Buffer, Replay
 from gamedyn.neural.training.result import TrainingResult
 from gamedyn.rules.method import as_method, map_numbers
-from gamedyn.rules.rule import is_scheduled
 
 __all__ = ["Run", "Watch"]
 
@@ -95,12 +96,16 @@ class Run:
         oracle = gan.oracle(batch_size, seed, **sampling)
         self.batch_size, self.sampling, self.accumulate = oracle.batch_size, oracle.sampling, oracle.accumulate
         self.group, self.writes = oracle.group, oracle.writes
+        refuse_beyond(self.method, self.transforms, gan.dtype)
         self.buffer = None if replay is None else Buffer(replay, gan, self.batch_size, seed)
+        if self.buffer is not None:
+            refuse_uneven(self.buffer.rows, self.batch_size, oracle)
         self.watch = Watch.of(oracle, self.transforms, self.buffer)
         self.torch_method = for_torch(self.method)
         self.map = StepMap(self.torch_method, self.game, oracle=self.watch)
         self.lag = 1 if gan.device.type == "cpu" else GPU_LAG
         self.names = [p.name for p in gan.players]
+        self.schedule = Schedule(self.method)
         self.done, self.message, self.thin = 0, "", 1
         self._seconds = 0.0
         self._began: float | None = None  # when the steps that are being made began
@@ -114,11 +119,22 @@ class Run:
         z = self.gan.initial() if z is None else z
         if z.shape != (self.gan.dim,):
             raise ValueError(f"z0 has shape {tuple(z.shape)}; '{self.gan.name}' needs ({self.gan.dim},)")
-        if average is not None and (isinstance(average, bool) or not 0 <= average < 1):
-            raise ValueError(f"average is {average!r}; it is the decay of an exponential average, in [0, 1), as 0.999")
         z = z.detach().to(device=self.gan.device, dtype=self.gan.dtype).clone()
+        self.origin = checksum(z)
         self.parts = self.map.start_parts(z)
         self.decay, self.average = average, None if average is None else self.parts[0].clone()
+
+    def rehearse(self) -> None:
+        """A step that is thrown away: what cannot be evaluated fails before anything is written.
+
+        Raises
+        ------
+        NotInThisWorld, ValueError
+            Of the method, the networks or the costs.
+        """
+        with _overflow(self):
+            self.map.step_parts(self.map.start_parts(self.parts[0].clone()), 0)
+        self.message, self.done = "", 0
 
     def together(self) -> AbstractContextManager[None]:
         """What fails on one of several processes inside is raised on all of them."""
@@ -142,11 +158,20 @@ class Run:
         report: Callable[[int, list[float]], None],
         log: Callable[[int, list[float]], None] | None = None,
         log_every: int = 1,
+        interrupt: Interrupt | None = None,
     ) -> None:
-        """Steps up to `until`, or to the first number that is not finite; log(step, costs) every so many."""
+        """Steps up to `until`, to an interruption, or to the first number that is not finite.
+
+        log(step, costs) every so many.
+        """
+        with _overflow(self):
+            self._steps(until, report, log, log_every, interrupt or Interrupt(False))
+        self._seconds, self._began = self.seconds, None
+
+    def _steps(self, until: int, report: Any, log: Any, log_every: int, interrupt: Interrupt) -> None:
         pending: list[Any] = []
         self._began = time.perf_counter()
-        while self.done < until and not self.message:
+        while self.done < until and not self.message and not (interrupt.noted and not pending):
             self.parts = self.map.step_parts(self.parts, self.done)
             if self.average is not None and self.decay is not None:
                 self.average.lerp_(self.parts[0], 1 - self.decay)
@@ -154,7 +179,7 @@ class Run:
                 self.buffer.insert(self.done, self.parts[0])
             self.done += 1
             pending.append(self._row() if self.lag == 1 else self._numbers())
-            if len(pending) >= self.lag or self.done == until:
+            if len(pending) >= self.lag or self.done == until or interrupt.noted:
                 rows = pending if self.lag == 1 else torch.stack(pending).tolist()
                 first = self.done - len(rows) + 1
                 self._read(rows)
@@ -164,7 +189,6 @@ class Run:
                             log(step, rows[step - first][: len(self.names)])
                 report(self.done, rows[-1])
                 pending = []
-        self._seconds, self._began = self.seconds, None
 
     def _numbers(self) -> Tensor:
         """Costs of the step, and extremes of the players' parameters added up: finite iff all of them are."""
@@ -228,7 +252,7 @@ class Run:
         """The steps of the snapshots."""
         return [step for step, _, _ in self.snapshots]
 
-    def keep_records(self, snapshots: set[int], spectra: set[int]) -> None:
+    def keep_records(self, snapshots: Container[int], spectra: Container[int]) -> None:
         """Keep of a checkpoint's record what is asked for, as if it had been asked for from the start."""
         self.snapshots = [kept for kept in self.snapshots if kept[0] in snapshots]
         self.spectra = [kept for kept in self.spectra if kept.step in spectra]
@@ -243,19 +267,23 @@ class Run:
     def identity(self) -> dict[str, str]:
         """What makes another run another one."""
         settings = {"seed": self.seed, "batch_size": self.batch_size, "sampling": self.sampling}
-        settings |= {"average": self.decay, "replay": self.replay, "accumulate": self.accumulate}
-        settings |= {"processes": 1 if self.group is None else self.group.count}
-        return run_identity(self.gan, self.method, self.transforms, **settings)
+        settings |= {"average": self.decay, "replay": self.replay}
+        settings |= {} if self.replay is None else self._cuts  # which share out old samples in another way
+        return run_identity(
+            self.gan, self.method, self.transforms, **settings, **{"start (z0, or what the modules hold)": self.origin}
+        )
+
+    @property
+    def _cuts(self) -> dict[str, int]:
+        """Into what a batch is cut."""
+        return {"accumulate": self.accumulate, "processes": 1 if self.group is None else self.group.count}
 
     @property
     def machine(self) -> dict[str, str]:
         """On what it runs."""
         backend = getattr(self.gan.compiled, "backend", None)
-        return {**machine(self.gan.device), "compiled": "no" if backend is None else f"by {backend}"}
-
-    def schedule(self, step: int) -> str:
-        """A checksum of the coefficients up to a step, empty without a schedule."""
-        return schedule(self.method, step) if is_scheduled(self.method.rule) else ""
+        found = {**machine(self.gan.device), "compiled": "no" if backend is None else f"by {backend}"}
+        return found | {name: str(count) for name, count in self._cuts.items()}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Copies of the tensors, and the rest as JSON has it."""
@@ -265,7 +293,7 @@ class Run:
         tensors |= {} if self.buffer is None else {"replay": self.buffer.samples}
         tensors = {name: t.detach().to("cpu", copy=True) for name, t in tensors.items()}
         content = {"step": self.done, "seed": self.seed, "seconds": self.seconds, "run": self.identity}
-        content |= {"machine": self.machine, "schedule": self.schedule(self.done)}
+        content |= {"machine": self.machine, "schedule": self.schedule.until(self.done)}
         content |= {"spectra": [s.to_json() for s in self.spectra]}
         records = {name: torch.as_tensor(value) for name, value in self._records().items()}
         return tensors | records, content
@@ -290,19 +318,7 @@ class Run:
             If its tensors do not fit the method's memory.
         """
         found, records = (checkpoint.z, *checkpoint.memory), checkpoint.records
-        kinds = [[(tuple(t.shape), t.dtype) for t in parts] for parts in (self.parts, found)]
-        if kinds[0] != kinds[1]:
-            raise ValueError(
-                f"{str(checkpoint.path)!r}: its tensors {kinds[1]} are not those of the method, {kinds[0]}"
-            )
-        if {records[name].shape[1] for name in ("costs", "field_norms")} != {len(self.names)}:
-            raise ValueError(f"{str(checkpoint.path)!r}: its records are not those of {len(self.names)} players")
-        if (checkpoint.average is None) != (self.average is None) or (checkpoint.replay is None) != (
-            self.buffer is None
-        ):
-            raise ValueError(
-                f"{str(checkpoint.path)!r}: its average or its samples for replay are missing, or too many"
-            )
+        check_state(checkpoint, self)
         self.parts = tuple(t.to(own.device, copy=True) for t, own in zip(found, self.parts, strict=True))
         if checkpoint.average is not None:
             self.average = checkpoint.average.to(self.parts[0], copy=True)
@@ -350,3 +366,15 @@ class Run:
             device=name,
             **self._records(),
         )
+
+
+@contextmanager
+def _overflow(run: Run) -> Iterator[None]:
+    """A number of a schedule that the type cannot hold makes a step impossible: the run has diverged there."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "without overflow" not in str(error):
+            raise
+        run.done += 1
+        run.message = f"step {run.done} has a coefficient that {run.gan.dtype} cannot hold"
