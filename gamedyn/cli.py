@@ -13,11 +13,10 @@ from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from gamedyn._version import __version__
 from gamedyn.cli_gan import WITH_VALUE, gan_app
+from gamedyn.report.console import show_page
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(gan_app, name="gan")
@@ -28,7 +27,6 @@ _WITH_VALUE = {
     *("--methods", "--lr", "--steps", "--z0", "--z-star", "--plot"),
 }
 _EXPECTED = (ValueError, TypeError, NotImplementedError, ArithmeticError, OSError, MemoryError)
-_STATUS = {"converges": "green", "converged": "green", "diverges": "red", "diverged": "red", "neutral": "yellow"}
 
 Formula = Annotated[str | None, typer.Argument(metavar="[FORMULA]", help="payoff f: min over --min, max over --max")]
 Min = Annotated[str | None, typer.Option("--min", help="variables of the minimising player: x or x1,x2")]
@@ -141,7 +139,7 @@ def methods(
     if sum(map(bool, (as_json, card, cards, worlds))) > 1:
         raise ValueError("--json, --card, --cards and --worlds are different outputs; give one of them")
     if card is not None or cards or worlds:
-        _print(_method_pages(card, cards).rstrip("\n"))
+        show_page(_method_pages(card, cards).rstrip("\n"))
         return
     from gamedyn.report.text import table
     from gamedyn.rules.method import step_cost
@@ -162,7 +160,7 @@ def methods(
         )
         return
     cells = [[n, f"{g:g}", str(s), ", ".join(f"{k} {v:g}" for k, v in c.items())] for n, c, g, s in rows]
-    _print("\n".join(table(["method", "gradients", "solves", "coefficients"], cells, left=(0, 3))))
+    show_page("\n".join(table(["method", "gradients", "solves", "coefficients"], cells, left=(0, 3))))
 
 
 def _method_pages(card: str | None, cards: bool) -> str:
@@ -191,7 +189,7 @@ def games(as_json: AsJson = False) -> None:
         print(json.dumps(first, indent=2, ensure_ascii=False))
         return
     rows = [[name, clip(line.rstrip("."), 70)] for name, line in first.items()]
-    _print("\n".join(table(["game", "what it is"], rows, left=(0, 1))))
+    show_page("\n".join(table(["game", "what it is"], rows, left=(0, 1))))
 
 
 # reading ------------------------------------------------------------------------------------------------------
@@ -295,18 +293,7 @@ def _show(result: Any, as_json: bool, latex: str | None = None) -> None:
     elif latex is not None:
         print(latex)
     else:
-        _print(str(result))
-
-
-def _print(page: str) -> None:
-    """The page as it is, verdicts coloured on a terminal only."""
-    if not sys.stdout.isatty():
-        print(page)
-        return
-    colored = Text(page)
-    for word, color in _STATUS.items():
-        colored.highlight_regex(rf"\b{word}\b", color)
-    Console(highlight=False, soft_wrap=True).print(colored)
+        show_page(str(result))
 
 
 def _plot(result: Any, path: str) -> None:

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gamedyn.report.console import show_page
+
 if TYPE_CHECKING:  # torch takes a second to import, and `gamedyn --help` does without it
     from gamedyn.neural.gan import GAN
-    from gamedyn.neural.settings import RunSettings
     from gamedyn.neural.training import TrainingResult
+    from gamedyn.neural.training.settings import RunSettings
     from gamedyn.plotting.training_display import TrainingDisplay
 
 __all__ = ["WITH_VALUE", "gan_app"]
@@ -153,7 +155,7 @@ def train(
 
 def _settings(given: dict[str, Any], out: str | None, resume: str | None) -> tuple[RunSettings, Path]:
     """What to train, and where to write."""
-    from gamedyn.neural.settings import read_settings, settings_for
+    from gamedyn.neural.training.settings import read_settings, settings_for
 
     if resume is None:
         folder = Path(out or "gan-run")
@@ -319,9 +321,7 @@ def _say(record: dict[str, Any], as_json: bool, page: str) -> None:
     if as_json:
         print(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False))
         return
-    from gamedyn.cli import _print
-
-    _print(page)
+    show_page(page)
 
 
 @contextmanager

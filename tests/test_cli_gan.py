@@ -17,8 +17,8 @@ from gamedyn import cli_gan
 from gamedyn.cli import main
 from gamedyn.neural import TrainingResult, train
 from gamedyn.neural.networks.defaults import default_networks
-from gamedyn.neural.settings import RunSettings, read_settings, settings_for
 from gamedyn.neural.training import read_log
+from gamedyn.neural.training.settings import RunSettings, read_settings, settings_for
 
 SMALL = ("--data", "ring", "--width", "6", "--batch", "16", "--every", "4", "--checkpoint-every", "4")
 

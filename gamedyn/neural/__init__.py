@@ -35,7 +35,6 @@ from gamedyn.neural.data import (
     swiss_roll,
 )
 from gamedyn.neural.gan import GAN, GANField
-from gamedyn.neural.instance_noise import InstanceNoise
 from gamedyn.neural.losses import (
     DIVERGENCES,
     LOSSES,
@@ -89,13 +88,14 @@ from gamedyn.neural.networks import (
 )
 from gamedyn.neural.oracle import Oracle
 from gamedyn.neural.penalties import DRAGAN, R1, R2, GradientPenalty, Penalty, WeightClipping
+from gamedyn.neural.penalties.instance_noise import InstanceNoise
 from gamedyn.neural.penalties.lipschitz import Residual, Sum, lipschitz_bound, operator_norm
 from gamedyn.neural.penalties.slope import Lipschitz, largest_slope
 from gamedyn.neural.penalties.spectral import spectral_normalized
 from gamedyn.neural.sample import Sample
 from gamedyn.neural.scene import Scene
-from gamedyn.neural.settings import RunSettings, read_settings, settings_for
 from gamedyn.neural.training import Checkpoint, Replay, TrainingResult, load_checkpoint, read_log, train
+from gamedyn.neural.training.settings import RunSettings, read_settings, settings_for
 
 __all__ = [
     "DIVERGENCES",

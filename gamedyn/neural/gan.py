@@ -31,9 +31,9 @@ from gamedyn.neural.data import Dataset
 from gamedyn.neural.field import GANField
 from gamedyn.neural.flat import FlatNetwork, refuse_shared
 from gamedyn.neural.hidden_state import refuse_hidden_state
-from gamedyn.neural.instance_noise import InstanceNoise
 from gamedyn.neural.losses import GANLoss, as_loss
 from gamedyn.neural.penalties.base import Penalty, as_penalties
+from gamedyn.neural.penalties.instance_noise import InstanceNoise
 from gamedyn.neural.sample import EVALUATION, SAMPLES, Sample, stream
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from torch.nn.functional import softplus
 import gamedyn as gd
 from gamedyn.neural.data import Dataset, ring
 from gamedyn.neural.gan import GAN, GANField
-from gamedyn.neural.instance_noise import InstanceNoise
 from gamedyn.neural.networks import mlp_discriminator, mlp_generator
 from gamedyn.neural.penalties.clipping import WeightClipping
+from gamedyn.neural.penalties.instance_noise import InstanceNoise
 from gamedyn.neural.scene import combined
 
 

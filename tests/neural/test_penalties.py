@@ -14,12 +14,12 @@ import gamedyn as gd
 from gamedyn.games.products import RetainedJacobian
 from gamedyn.neural.data import from_tensor, ring
 from gamedyn.neural.gan import GAN
-from gamedyn.neural.instance_noise import InstanceNoise
 from gamedyn.neural.losses import GANLoss
 from gamedyn.neural.networks import mlp_discriminator, mlp_generator
 from gamedyn.neural.penalties.base import Penalty
 from gamedyn.neural.penalties.clipping import WeightClipping
 from gamedyn.neural.penalties.gradient import DRAGAN, R1, R2, GradientPenalty
+from gamedyn.neural.penalties.instance_noise import InstanceNoise
 from gamedyn.neural.sample import EVALUATION, stream
 from gamedyn.neural.scene import Scene
 from gamedyn.neural.training import train

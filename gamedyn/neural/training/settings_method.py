@@ -15,7 +15,7 @@ from gamedyn.rules.transforms import two_timescale, unrolled
 from gamedyn.rules.wrappers import alternating, per_player
 
 if TYPE_CHECKING:
-    from gamedyn.neural.settings import RunSettings
+    from gamedyn.neural.training.settings import RunSettings
 
 __all__ = ["method_of"]
 

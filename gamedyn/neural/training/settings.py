@@ -182,8 +182,8 @@ class RunSettings:
     def gan(self, data: Dataset | None = None) -> GAN:
         """The GAN, before training; `data` spares reading them again."""
         from gamedyn.neural.gan import GAN
-        from gamedyn.neural.instance_noise import InstanceNoise
         from gamedyn.neural.networks.defaults import default_networks
+        from gamedyn.neural.penalties.instance_noise import InstanceNoise
 
         data = self.dataset() if data is None else data
         generator, discriminator = default_networks(
@@ -212,7 +212,7 @@ class RunSettings:
         ValueError
             If they do not go together, or not with networks; the message names the setting.
         """
-        from gamedyn.neural.settings_method import method_of
+        from gamedyn.neural.training.settings_method import method_of
 
         return method_of(self)
 
