@@ -10,6 +10,7 @@ RESULTS = Path(__file__).parent / "results"
 SETTINGS = {"mlp": "MLP, 1e6 parameters", "dcgan": "DCGAN 28 x 28", "dcgan-bn": "DCGAN with BatchNorm"}
 NETWORKS = ("1e3", "1e4", "1e5", "1e6", "DCGAN", "DCGAN with BatchNorm")
 EVERY, SMALL = 2.4, {"1e3": 1.0, "1e4": 1.0}  # bars of a product in gradients: of any module, of perceptrons up to 1e4
+TRAINING = 1.05  # of a step by hand
 DENSE = {"1e3: dense J / row loop": 0.33, "1e4: 2048 rows of J / row loop": 0.6}
 
 
@@ -60,6 +61,16 @@ def spectra(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def training(results: dict[str, Any]) -> str:
+    """A step of a training: a row per network, a column per kind of step."""
+    kinds = ("simultaneous", "alternating")
+    lines = ["| ours / by hand | bar | simultaneous Adam | alternating Adam |", "|---|---|---|---|"]
+    for name in dict.fromkeys(key.split(f", {kinds[0]}")[0] for key in results if f", {kinds[0]}" in key):
+        cells = [_cell(results[f"{name}, {kind} Adam: ours / by hand"], TRAINING) for kind in kinds]
+        lines.append(f"| {name} | ≤ {TRAINING:g} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _product_bar(name: str, mode: str) -> float | None:
     """The bar on a product as it is made when many are wanted, that is, recorded."""
     return None if mode == "retained" else SMALL.get(name, EVERY)
@@ -75,10 +86,10 @@ def _cell(row: dict[str, Any] | None, bar: float | None) -> str:
 
 def tables() -> list[str]:
     """Every table of the page."""
-    optimizer, spectrum = (
-        json.loads((RESULTS / f"{name}.json").read_text())["results"] for name in ("optimizer", "spectra")
+    optimizer, spectrum, gan = (
+        json.loads((RESULTS / f"{name}.json").read_text())["results"] for name in ("optimizer", "spectra", "gan")
     )
-    return [table(optimizer), products(spectrum), spectra(spectrum)]
+    return [table(optimizer), products(spectrum), spectra(spectrum), training(gan)]
 
 
 if __name__ == "__main__":
