@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import _weakrefset
 import gc
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 __all__ = ["Clock", "OutOfTime", "limited_time"]
+
+_CALLS_BACK = (weakref.__file__, _weakrefset.__file__)  # what runs when an object with a weak reference is dropped
 
 
 class OutOfTime(BaseException):
@@ -68,10 +72,11 @@ def limited_time(seconds: float) -> Iterator[Clock]:
 
 
 def _drops_exceptions(frame: FrameType | None) -> bool:
-    """Whether the interpreter would only report an exception raised here: in a destructor or a collector's callback."""
+    """Whether the interpreter would only report an exception raised here: in a destructor or a callback of memory."""
     callbacks = {getattr(c, "__code__", None) for c in gc.callbacks}
     while frame is not None:
-        if frame.f_code in callbacks or frame.f_code.co_name == "__del__":
+        code = frame.f_code
+        if code in callbacks or code.co_name == "__del__" or code.co_filename in _CALLS_BACK:
             return True
         frame = frame.f_back
     return False

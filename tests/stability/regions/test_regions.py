@@ -6,6 +6,7 @@ import gc
 import signal
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -182,6 +183,24 @@ def test_a_time_limit_that_ends_inside_a_callback_of_the_collector_is_kept_after
     with pytest.raises(OutOfTime):
         work()
     assert slow not in gc.callbacks
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_time_limit_that_ends_while_an_object_is_finalised_is_kept_afterwards() -> None:
+    class Thing:
+        pass
+
+    def work() -> None:
+        thing = Thing()
+        weakref.finalize(thing, spin, 0.05)
+        with limited_time(0.02):
+            del thing
+            spin(5)
+
+    began = time.monotonic()
+    with pytest.raises(OutOfTime):
+        work()
     assert time.monotonic() - began < 4
 
 
