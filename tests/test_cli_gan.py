@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -365,3 +366,28 @@ def test_two_processes_of_torchrun_train_as_one(run, tmp_path):
     assert done.stdout.count("finished after 8 steps") == 1
     one, two = (TrainingResult.load(tmp_path / name / "result.npz") for name in ("one", "two"))
     assert float((one.z - two.z).abs().max()) < 1e-4
+
+
+WGAN_GP = "--data digits --loss wasserstein --penalty GradientPenalty:1"
+CURES = {  # least and most modes or classes found, least and most KL, over seeds 0 to 2
+    "--data digits": (9, 10, 0.0, 0.2),
+    "--data digits --lr-d 1e-4": (0, 6, 0.8, 3.0),
+    f"{WGAN_GP} --n-d 3 --beta1 0 --beta2 0.9 --steps 1200": (10, 10, 0.0, 0.1),
+    "--data ring": (7, 8, 0.0, 0.1),
+    "--data ring --lr-d 1e-4": (0, 2, 0.8, 3.0),
+    "--data ring --lr-d 1e-4 --unroll 10 --steps 1500": (0, 8, 0.0, 0.1),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", CURES)
+def test_the_lines_of_the_page_collapse_and_cure_as_it_says(run, tmp_path, line):
+    page = (Path(__file__).parents[1] / "docs" / "train-a-gan.md").read_text("utf-8")
+    assert f"| `{line}` |" in page
+    fewest, most, least, largest = CURES[line]
+    for seed in range(3):
+        code, out, _ = run(*line.split(), "--seed", seed, "--json", "--out", tmp_path / str(seed))
+        found = json.loads(out)["coverage"]
+        assert code == 0
+        assert fewest <= found["found"] <= most
+        assert least <= found["kl"] <= largest
