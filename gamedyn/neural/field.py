@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gamedyn.games.callable import TorchField
 from gamedyn.games.field import Element
-from gamedyn.neural.sample import Sample
+from gamedyn.neural.sample import OnSample, Sample
 from gamedyn.neural.scene import Scene, combined
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LOSS_SCALE = 2.0**10  # of float16, whose smallest number is 6e-8: gradients of 
 Parameters = Sequence[Sequence[Tensor]]  # one list of tensors per player
 
 
-class GANField(TorchField):
+class GANField(OnSample, TorchField):
     """v of a GAN on one sample; each player's gradient in its own parameters, and no other.
 
     Parameters
@@ -47,19 +47,10 @@ class GANField(TorchField):
     def __init__(self, gan: GAN, sample: Sample) -> None:
         super().__init__(gan.players, self.all_costs, project=gan.project if gan.is_constrained else None)
         self.gan, self.sample = gan, sample
+        self._cast = (sample, sample)  # a sample, and the same in the type that was asked for last
         self.first_costs: list[Tensor | None] = [None] * len(gan.players)
         self._kept: _Samples | None = None
         self._shown: Tensor | None = None  # G(z) for the next costs
-
-    @property
-    def x(self) -> Tensor:
-        """The data `(n, d)`."""
-        return self.sample.x
-
-    @property
-    def latents(self) -> Tensor:
-        """z `(n, latent)`."""
-        return self.sample.latents
 
     def with_old(self, old: Tensor | None) -> GANField:
         """The field in which the discriminators are shown earlier samples `(m, d)` in place of the last m new ones."""
@@ -176,7 +167,7 @@ class GANField(TorchField):
         if kept is None and not moving:
             leaves = [p.requires_grad_() for p in parameters[GENERATOR]]
             with torch.enable_grad(), self._precision(leaves[0]):
-                kept = _Samples(leaves, leaves[0]._version, self._generated([leaves], self.sample.like(leaves[0])))
+                kept = _Samples(leaves, leaves[0]._version, self._generated([leaves], self._sample_like(leaves[0])))
         if kept is not None and moving:
             parameters[GENERATOR][:] = kept.leaves
         self._kept = None if moving else kept  # the backward pass frees it
@@ -202,7 +193,7 @@ class GANField(TorchField):
 
     def scenes(self, parameters: Parameters, who: tuple[int, ...]) -> dict[int, Scene]:
         """What each discriminator that the costs of `who` need is shown, by the number of the player."""
-        sample, gan = self.sample.like(parameters[GENERATOR][0]), self.gan
+        sample, gan = self._sample_like(parameters[GENERATOR][0]), self.gan
         fake = self._generated(parameters, sample)
         x = sample.x
         if gan.instance_noise is not None:
@@ -211,6 +202,14 @@ class GANField(TorchField):
             x, fake = x + on_data, fake + on_samples
         needed = range(1, len(self.players)) if GENERATOR in who else who
         return {i: self._scene(i, parameters[i], sample, x, fake) for i in needed}
+
+    def _sample_like(self, p: Tensor) -> Sample:
+        """The sample in the type and on the device of p, cast once."""
+        source, cast = self._cast
+        if source is not self.sample or cast.x.dtype != p.dtype or cast.x.device != p.device:
+            cast = self.sample.like(p)
+            self._cast = (self.sample, cast)
+        return cast
 
     def _generated(self, parameters: Parameters, sample: Sample) -> Tensor:
         """G(z) `(n, d)`."""
@@ -235,7 +234,7 @@ class GANField(TorchField):
     def _discriminator_cost(self, scene: Scene, *, tracked: bool) -> Tensor:
         gan = self.gan
         first = 0 if gan.instance_noise is None else 1
-        noise = self.sample.like(scene.x).noise[first:] or (None,) * len(gan.penalties)
+        noise = self._sample_like(scene.x).noise[first:] or (None,) * len(gan.penalties)
         # penalties first: they make the passes that can be differentiated in the points, and the loss takes those
         terms = [penalty.cost(scene, own) for penalty, own in zip(gan.penalties, noise, strict=True)]
         cost = _scalar(gan.loss.discriminator_cost(scene), f"the discriminator's cost in the loss {gan.loss.name!r}")

@@ -346,9 +346,8 @@ class GAN:
         """The parameters of every network as views of z `(d,)`."""
         if z.shape != (self.dim,):
             raise ValueError(f"'{self.name}' has d = {self.dim} parameters, got a vector of shape {tuple(z.shape)}")
-        pieces = z.split(
-            [n for net in self.networks for n in net.sizes]
-        )  # one node in the graph, whatever their number
+        # one node in the graph, whatever their number
+        pieces = z.split([n for net in self.networks for n in net.sizes])
         shaped, start = [], 0
         for net in self.networks:
             shaped.append(net.shaped(pieces[start : start + len(net.sizes)]))

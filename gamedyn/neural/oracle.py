@@ -25,7 +25,7 @@ from gamedyn.games.stochastic import is_independent
 from gamedyn.neural.analysis.full_data import refuse_rows_that_meet
 from gamedyn.neural.gan import GAN, GANField
 from gamedyn.neural.ranks import Ranks, checksum
-from gamedyn.neural.sample import BATCHES, Sample, stream
+from gamedyn.neural.sample import BATCHES, OnSample, Sample, stream
 
 if TYPE_CHECKING:
     from gamedyn.neural.training.distributed import SharedField
@@ -180,7 +180,7 @@ class BatchField(GANField):
         return self.gan.field("neural")
 
 
-class PartsField(AccumulatedField):
+class PartsField(OnSample, AccumulatedField):
     """v = Σ (n_b/n) v_b, by one part of a batch after the other.
 
     Parameters
@@ -199,16 +199,6 @@ class PartsField(AccumulatedField):
         self.gan, self.sample, self._mean = gan, sample, mean
         self.fields = [GANField(gan, part) for part in cut(sample, count)]
         super().__init__([(field, len(field.sample) / len(sample)) for field in self.fields])
-
-    @property
-    def x(self) -> Tensor:
-        """The data `(n, d)` of all parts."""
-        return self.sample.x
-
-    @property
-    def latents(self) -> Tensor:
-        """z `(n, latent)` of all parts."""
-        return self.sample.latents
 
     @property
     def first_costs(self) -> list[Tensor | None]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["BATCHES", "EVALUATION", "SAMPLES", "Sample", "stream"]
+__all__ = ["BATCHES", "EVALUATION", "SAMPLES", "OnSample", "Sample", "stream"]
 
 BATCHES, EVALUATION, SAMPLES, REPLAY = 0, 1, 2, 3  # what a stream of random numbers is for
 
@@ -69,6 +69,22 @@ class Sample:
         if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
             raise ValueError(f"a part of {size!r} rows; it must be an int of at least 1")
         return [self.rows(slice(k, k + int(size))) for k in range(0, len(self), int(size))]
+
+
+class OnSample:
+    """A field on a sample: its data and latents by name."""
+
+    sample: Sample
+
+    @property
+    def x(self) -> Tensor:
+        """The data `(n, d)`."""
+        return self.sample.x
+
+    @property
+    def latents(self) -> Tensor:
+        """z `(n, latent)`."""
+        return self.sample.latents
 
 
 def stream(*key: int) -> torch.Generator:

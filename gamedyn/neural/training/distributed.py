@@ -24,6 +24,7 @@ from torch import Tensor
 from gamedyn.games.callable import TorchField
 from gamedyn.games.field import Element, Field
 from gamedyn.neural.ranks import Ranks
+from gamedyn.neural.sample import OnSample
 
 if TYPE_CHECKING:
     from gamedyn.neural.sample import Sample
@@ -59,7 +60,7 @@ class _Sum(torch.autograd.Function):
         return _Copy.apply(g, ctx.ranks), None
 
 
-class SharedField(TorchField):
+class SharedField(OnSample, TorchField):
     """v of a batch of which this process evaluates some rows; the same on every rank, bit for bit.
 
     Every operation is one sum over the ranks, and so is its derivative.  The costs of the rows are summed along with
@@ -99,16 +100,6 @@ class SharedField(TorchField):
         self.own, self.weight, self.sample, self.ranks = own, weight, sample, ranks
         self._make, self._mean = make, mean
         self.first_costs: list[Tensor | None] = [None] * len(own.players)
-
-    @property
-    def x(self) -> Tensor:
-        """The data `(n, d)` of all ranks."""
-        return self.sample.x
-
-    @property
-    def latents(self) -> Tensor:
-        """z `(n, latent)` of all ranks."""
-        return self.sample.latents
 
     def with_old(self, old: Tensor | None) -> Any:
         """The field in which the discriminators are shown earlier samples `(m, d)`, as many on every rank by share."""

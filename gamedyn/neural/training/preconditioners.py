@@ -35,7 +35,7 @@ FUSED = 1 << 16  # coordinates of a player from which one pass over memory is wo
 
 
 def for_torch(method: Any) -> Method:
-    """A method with `Adam`, with `TorchAdam` and `TorchSimultaneous` in the places of theirs; others as they are."""
+    """A method with `Adam`, with the rules and the Adam of this module in the places of theirs; others as they are."""
     method = as_method(method)
     if type(method.preconditioner) is not Adam:
         return method

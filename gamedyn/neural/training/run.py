@@ -219,9 +219,8 @@ class Run:
                 lost += [f"the cost of the {name}" for name, ok in zip(self.names, finite[:n], strict=True) if not ok]
                 self.done, self.message = step, f"step {step} made {', '.join(lost)} non-finite"
                 return
-            if (
-                len(self.costs) > COST_RECORDS
-            ):  # a function of the steps made, not of those to come: runs may be extended
+            # thinned as a function of the steps made, not of those to come: runs may be extended
+            if len(self.costs) > COST_RECORDS:
                 self.costs, self.cost_steps, self.thin = self.costs[::2], self.cost_steps[::2], 2 * self.thin
 
     def check_memory(self) -> None:
