@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,14 +21,6 @@ GAMES: dict[str, dict[str, Any]] = {
     "r1": {"loss": "non_saturating", "penalty": R1(0.1)},
 }
 ADAM = gd.Method(gd.Alternating(lr=1e-2, order=(1, 0)), gd.Adam(beta1=0.5))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def tiny(**settings: Any) -> GAN:

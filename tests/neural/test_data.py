@@ -6,7 +6,7 @@ import dataclasses
 import gzip
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +32,6 @@ from gamedyn.neural.data import (
 
 TOYS: list[Callable[..., Dataset]] = [ring, grid, line, gaussians_1d]
 CURVES: list[Callable[..., Dataset]] = [spiral, swiss_roll, parallel_lines]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -23,14 +23,6 @@ from gamedyn.neural.sample import Sample
 DOUBLE = torch.float64
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def tiny(loss: str = "non_saturating", **kw: Any) -> GAN:
     g = mlp_generator(3, 2, (5,), activation="tanh", seed=3)
     d = mlp_discriminator(2, (6,), activation="tanh", seed=4)

@@ -22,14 +22,6 @@ from gamedyn.neural.penalties.gradient import R1, GradientPenalty
 DOUBLE = torch.float64
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class Between(nn.Module):
     """A function between two layers."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,14 +12,6 @@ from torch import nn
 import gamedyn as gd
 from gamedyn.neural import GAN, R1, Spectrum, mlp_discriminator, mlp_generator, ring, spectrum
 from gamedyn.neural.analysis.kinks import kinked_parts, kinks
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def gan(activation: str, rows: int = 256, minibatch: str | None = None, **settings: Any) -> GAN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -31,14 +31,6 @@ BUILDERS: dict[str, Callable[..., Network]] = {
     "dcgan_discriminator_8": lambda **kw: dcgan_discriminator((8, 8), **kw),
 }
 every_network = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS.keys())
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:

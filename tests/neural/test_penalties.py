@@ -42,14 +42,6 @@ COSTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class PointMass(nn.Module):
     """G(z) = θ."""
 

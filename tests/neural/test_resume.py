@@ -27,14 +27,6 @@ from gamedyn.neural.training.log import LogLine, RunLog
 METHOD = gd.Method(gd.Alternating(0.01, order=(1, 0), steps=(2, 1)), gd.Adam(beta1=0.5))
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def small(seed: int = 3, **settings: Any) -> GAN:
     g = mlp_generator(3, 2, (8,), activation="tanh", seed=seed)
     d = mlp_discriminator(2, (8,), activation="tanh", seed=4)

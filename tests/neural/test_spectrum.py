@@ -13,14 +13,6 @@ from gamedyn.games.products import RetainedJacobian, refuse_random
 from gamedyn.neural import GAN, Spectrum, gaussians_1d, mlp_discriminator, mlp_generator, ring, spectrum
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def gan() -> GAN:
     g = mlp_generator(4, 2, (14,), activation="tanh", init="orthogonal", seed=5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
 from collections.abc import Callable
@@ -25,14 +24,6 @@ from gamedyn.neural.training.preconditioners import TorchAdam, for_torch
 
 DOUBLE = torch.float64
 ADAM = {"beta1": 0.5, "beta2": 0.99}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def small(dtype: torch.dtype = DOUBLE) -> GAN:
@@ -347,12 +338,6 @@ def test_the_average_starts_at_the_start_and_follows_the_iterates() -> None:
     assert train(small(), gd.Simultaneous(0.1), 5).average is None
 
 
-def test_an_average_survives_the_file_of_its_result(tmp_path: Path) -> None:
-    result = train(small(), gd.Simultaneous(0.1), 3, average=0.9)
-    result.save(tmp_path / "run.npz")
-    assert torch.equal(TrainingResult.load(tmp_path / "run.npz").average, result.average)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("capacity", [4, 10, 200])
 def test_the_discriminator_is_shown_old_samples_in_place_of_the_last_new_ones(capacity: int) -> None:
     gan, n, m = small(), 16, 4
@@ -429,53 +414,7 @@ def test_a_rate_beyond_the_numbers_of_z_is_refused_and_one_of_a_schedule_ends_th
     assert result.message == "step 4 has a coefficient that torch.float32 cannot hold"
 
 
-# --- files and pages
-
-
-def test_a_result_survives_its_file(tmp_path: Path) -> None:
-    result = train(small(torch.float32), METHODS["extra adam"](), 10, spectrum_at=(0, 10), spectrum_k=3)
-    path = tmp_path / "run.npz"
-    result.save(path)
-    again = TrainingResult.load(path)
-    assert torch.equal(again.z, result.z)
-    assert torch.equal(again.snapshots, result.snapshots)
-    assert repr(again) == repr(result)
-    assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
-
-
-def test_a_failed_save_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = train(small(torch.float32), gd.Simultaneous(0.1), 2)
-    path = tmp_path / "run.npz"
-    path.write_bytes(b"old")
-
-    def full_disk(*args: Any, **kw: Any) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(np, "savez", full_disk)
-    with pytest.raises(OSError, match="no space"):
-        result.save(path)
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
-
-
-def test_other_files_are_refused(tmp_path: Path) -> None:
-    result = train(small(torch.float32), gd.Simultaneous(0.1), 2)
-    result.save(tmp_path / "whole.npz")
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:300])
-    (tmp_path / "text.npz").write_text("hello")
-    np.savez(tmp_path / "array.npz", x=np.zeros(3))
-    np.savez(tmp_path / "objects.npz", format=np.array([{"a": 1}], dtype=object))
-    np.save(tmp_path / "single.npy", np.zeros(3))
-    for name in ("cut.npz", "text.npz", "array.npz", "objects.npz", "single.npy"):
-        with pytest.raises(ValueError, match="gamedyn training result"):
-            TrainingResult.load(tmp_path / name)
-
-
-def test_a_result_prints_on_one_screen_and_training_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    result = train(small(torch.float32), gd.Simultaneous(0.01), 60, every=1, spectrum_at=(0,), spectrum_k=2)
-    assert len(repr(result).splitlines()) <= 24
-    assert max(map(len, repr(result).splitlines())) <= 160
-    assert capfd.readouterr() == ("", "")
+# --- the progress bar
 
 
 def test_a_progress_bar_does_not_change_the_run() -> None:
@@ -483,55 +422,6 @@ def test_a_progress_bar_does_not_change_the_run() -> None:
     assert torch.equal(
         train(gan, gd.Simultaneous(0.01), 25, progress=True).z, train(gan, gd.Simultaneous(0.01), 25, progress=False).z
     )
-
-
-def test_bad_arguments_are_named() -> None:
-    gan = small()
-    for game in (gd.games.bilinear(1), gd.two_timescale(2.0)(gd.games.bilinear(1))):
-        with pytest.raises(TypeError, match="no GAN"):
-            train(game, gd.Simultaneous(0.1), 3)
-    for kw, words in (
-        ({"steps": 0}, "at least 1"),
-        ({"steps": 2, "every": 0}, "at least 1"),
-        ({"steps": 2, "spectrum_at": (3,)}, "no steps of this run"),
-        ({"steps": 2, "z0": torch.zeros(3)}, "z0 has shape"),
-        ({"steps": 2, "batch_size": 1000}, "at most 100"),
-        ({"steps": 2, "sampling": "each"}, "sampling='each'"),
-        ({"steps": 2, "average": 1.0}, "average is 1.0"),
-        ({"steps": 2, "checkpoint_every": 1}, "give out=DIR"),
-        ({"steps": 2, "resume": True}, "give out=DIR"),
-        ({"steps": 2, "log_every": 0}, "log_every is 0"),
-        ({"steps": 2, "replay": Replay(3)}, "the buffer holds 3"),
-        ({"steps": 2, "replay": Replay(30, 0.01)}, "another share or batch size"),
-        ({"steps": None}, "steps is None"),
-        ({"steps": True}, "steps is True"),
-        ({"steps": 2, "average": "0.9"}, "average is '0.9'"),
-        ({"steps": 2, "replay": Replay(30, 0.3), "accumulate": 4}, r"5 old.* = 4.*use a share of 0.25, 0.5, 0.75$"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            train(gan, gd.Simultaneous(0.1), **kw)
-    for kw, words in (
-        ({"z0": [1] * gan.dim}, "z0 has numbers of type torch.int64"),
-        ({"z0": ["a"]}, "z0 is of type list"),
-        ({"spectrum_at": 10}, "spectrum_at is 10; give a sequence"),
-        ({"spectrum_at": [1.5]}, "must be ints"),
-        ({"monitor": 3}, "monitor is 3; give Monitor"),
-        ({"callback": 3}, "callback is 3; give a function"),
-        ({"progress": "yes"}, "progress is 'yes'"),
-        ({"resume": "yes", "out": "run"}, "resume is 'yes'"),
-        ({"out": 3}, "out is 3; give the path"),
-    ):
-        with pytest.raises(TypeError, match=words):
-            train(gan, gd.Simultaneous(0.1), 2, **kw)
-    with pytest.raises(NotADirectoryError, match="is a file; give a folder"):
-        train(gan, gd.Simultaneous(0.1), 2, out=__file__)
-    with pytest.raises(TypeError, match="no rule"):
-        train(gan, "adam", 3)
-    with pytest.raises(TypeError, match="give Replay"):
-        train(gan, gd.Simultaneous(0.1), 3, replay=100)  # type: ignore[arg-type]
-    for wrong in ((0, 0.5), (10, 1.0), (10, 0.0), (1.5, 0.5)):
-        with pytest.raises(ValueError, match="Replay: "):
-            Replay(*wrong)  # type: ignore[arg-type]
 
 
 # --- it trains
@@ -593,82 +483,3 @@ def test_every_named_method_trains_two_networks(name: str) -> None:
 def test_a_method_on_strategies_refuses_networks(name: str) -> None:
     with pytest.raises(gd.NotInThisWorld, match="constraints"):
         train(small(), gd.named(name, lr=1e-3), steps=1, seed=0, progress=False)
-
-
-# --- what is given
-
-
-def test_numbers_of_numpy_and_arrays_are_taken_as_they_are() -> None:
-    gan = small()
-    z0 = gan.initial() + 0.1
-    ours = train(gan, gd.Simultaneous(0.1), np.int64(3), every=np.int32(1), z0=z0.numpy(), spectrum_at=np.array([0]))  # type: ignore[arg-type]
-    theirs = train(gan, gd.Simultaneous(0.1), 3, every=1, z0=z0, spectrum_at=(0,))
-    assert torch.equal(ours.snapshots, theirs.snapshots)
-    assert len(ours.spectra) == 1
-
-
-def test_old_samples_are_shared_out_to_parts_of_a_batch_by_the_shares_that_are_offered() -> None:
-    for share in (0.25, 0.5, 0.75):
-        result = train(small(), gd.Simultaneous(0.1), 3, replay=Replay(30, share), accumulate=4)
-        assert result.status == "finished"
-
-
-def test_pauses_are_those_of_a_list_and_need_none() -> None:
-    from gamedyn.neural import Monitor
-    from gamedyn.neural.training.pauses import Pauses
-
-    for steps, every, gap, looks in (
-        (23, 5, 4, {"every": 3}),
-        (20, None, None, {"steps": (0, 7, 20, 99)}),
-        (3, 9, 9, {}),
-    ):
-        monitor = Monitor(**looks) if looks else None  # type: ignore[arg-type]
-        pauses = Pauses(steps, every, (2, 0), monitor, gap, checkpoints=True)
-        tenth = max(1, steps // 10)
-        expected = {
-            "snapshots": {*range(0, steps, every or tenth), steps},
-            "checkpoints": {*range(gap or tenth, steps, gap or tenth), steps},
-            "spectra": {0, 2},
-            "looks": set() if monitor is None else set(monitor.stops(steps)),
-        }
-        for name, listed in expected.items():
-            assert {s for s in range(-2, steps + 9) if s in getattr(pauses, name)} == listed, name
-        met, at = [], pauses.after(0)
-        while at is not None:
-            met.append(at)
-            at = pauses.after(at + 1)
-        assert met == sorted(set().union(*expected.values()))
-    endless = Pauses(10**15, 1, (), None, 1, checkpoints=True)
-    assert endless.after(10**14) == 10**14
-    assert 10**15 + 1 not in endless.snapshots
-
-
-def test_a_result_whose_parts_do_not_belong_together_is_refused(tmp_path: Path) -> None:
-    import json
-
-    path = tmp_path / "run.npz"
-    train(small(torch.float32), gd.Simultaneous(0.1), 2, average=0.5).save(path)
-    whole, data = dict(np.load(path)), path.read_bytes()
-    record = json.loads(str(whole["record"]))
-    changes: list[dict[str, Any]] = [
-        *({"record": {**record, **bad}} for bad in ({"steps": "x"}, {"players": 5}, {"seconds": math.nan}, {"odd": 1})),
-        {"record": "[" * 100_000},
-        {"z": np.zeros(83, dtype=np.uint16)},
-        {"costs": np.zeros(2)},
-        {"snapshots": np.zeros((3, 4), dtype=np.float32)},
-        {"average": whole["average"].astype(float)},
-        {"cost_steps": np.zeros(3, dtype=int)},
-    ]
-    for change in changes:
-        change |= {"record": np.array(json.dumps(change["record"]))} if isinstance(change.get("record"), dict) else {}
-        np.savez(path, **{**whole, **change})
-        with pytest.raises(ValueError, match="gamedyn training result"):
-            TrainingResult.load(path)
-    rng = np.random.default_rng(0)
-    for _ in range(100):
-        damaged = bytearray(data)
-        for place in rng.integers(len(data), size=3):
-            damaged[place] = rng.integers(256)
-        path.write_bytes(damaged)
-        with contextlib.suppress(ValueError):
-            TrainingResult.load(path)
